@@ -1,0 +1,236 @@
+// Package wait is netpolltrace's vocabulary: what one wait of a goroutine is,
+// what its parts are called, and what else a recording can say about the time
+// in which it was made. It does no I/O; every other package imports it and it
+// imports none of them.
+//
+// A goroutine parks at t0, what it waits for happens at t1, the runtime makes
+// it runnable at t2, and it runs again at t3:
+//
+//	t0 ── network ──▶ t1 ── netpoll ──▶ t2 ── sched ──▶ t3     ended by the netpoller
+//	t0 ───────────── blocked ─────────▶ t2 ── sched ──▶ t3     ended by anything else
+//
+// Whoever produces a [Wait] decides what it means, once. Nobody repairs,
+// sorts or joins waits afterwards.
+package wait
+
+import (
+	"context"
+	"time"
+)
+
+// Unmeasured is the value of a duration that no probe measured. It is not
+// zero: a measured 0 is a 0.
+const Unmeasured time.Duration = -1
+
+// Kind tells what a record of a recording is.
+type Kind string
+
+// The kinds of a record. A wait has one of the first three; an [Event] is
+// written with the last.
+const (
+	KindWait   Kind = "wait"   // a finished wait
+	KindOpen   Kind = "open"   // not over when the recording ended
+	KindSample Kind = "sample" // estimated by sampling; Count is its weight
+	KindEvent  Kind = "event"
+)
+
+// Op is what a goroutine wanted of a descriptor. It is empty for a wait that
+// is not about a descriptor.
+type Op string
+
+// The operations that the netpoller serves.
+const (
+	OpRead    Op = "read"
+	OpWrite   Op = "write"
+	OpAccept  Op = "accept"
+	OpConnect Op = "connect"
+)
+
+// Outcome is how a wait ended.
+type Outcome string
+
+// The outcomes of a wait. A wait of [KindOpen] has none.
+const (
+	// OutcomeReady: what the goroutine waited for happened.
+	OutcomeReady Outcome = "ready"
+	// OutcomeTimeout: a deadline expired.
+	OutcomeTimeout Outcome = "timeout"
+	// OutcomeInterrupted: a deadline was set in the past while the goroutine
+	// waited, as net/http's server does to itself after each request. It is no
+	// fault.
+	OutcomeInterrupted Outcome = "interrupted"
+	// OutcomeClosed: the descriptor was closed while the goroutine waited.
+	OutcomeClosed Outcome = "closed"
+	// OutcomeUnknown: the end was seen, its cause was not.
+	OutcomeUnknown Outcome = "unknown"
+)
+
+// Role is the part that a socket plays in its connection.
+type Role string
+
+// The roles of a socket; empty when it has none or it is not known.
+const (
+	RoleDialed    Role = "dialed"
+	RoleAccepted  Role = "accepted"
+	RoleListening Role = "listening"
+)
+
+// Reasons that code here tells apart. All others are passed through as the
+// runtime of the target words them (runtime.waitReasonStrings).
+const (
+	// ReasonIO is the runtime's reason for a wait in the netpoller.
+	ReasonIO = "IO wait"
+)
+
+// Process is the program that waited.
+type Process struct {
+	Host string // the name of the machine it ran on
+	Name string // the program's name: the base name of its executable
+	PID  int32  // in the PID namespace of the tracer
+}
+
+// Frame is one function of a stack; a function inlined into another has a
+// frame of its own.
+type Frame struct {
+	Func string // package-qualified, as the runtime prints it
+	File string // as the compiler recorded it
+	Line int    // 1-based; 0 when not known
+}
+
+// Stack is where a goroutine waited. Sources make one Stack for each distinct
+// chain of return addresses and share it, so that a pointer identifies it.
+type Stack struct {
+	// Funcs is the functions, root first, joined by ";": the folded form.
+	Funcs string
+	// Lines is "file:line" of each frame, in the order of Funcs, joined by ";".
+	Lines string
+	// Line is "file:line" of the innermost frame outside the standard library,
+	// or of the innermost frame where there is no such frame.
+	Line string
+	// Func is the function of that frame.
+	Func string
+}
+
+// Wait is one wait of one goroutine. A *Wait handed to a [Sink] is valid only
+// until the call returns; the strings and the pointers in it stay valid.
+type Wait struct {
+	Kind  Kind
+	Start int64 // when it parked, in nanoseconds since the Unix epoch
+
+	// Total is the time from park to running again; for an open wait its age.
+	Total time.Duration
+	// Network is the time until the kernel had what the goroutine waited for.
+	Network time.Duration
+	// Netpoll is the time from then until the runtime made it runnable.
+	Netpoll time.Duration
+	// Blocked is the time until it was made runnable, for waits that the
+	// netpoller did not end, and for sources that cannot split it.
+	Blocked time.Duration
+	// Sched is the time from runnable to running.
+	Sched time.Duration
+	// Idle is the part of Network in which no answer was owed. It is set
+	// also when Network itself was not measured.
+	Idle time.Duration
+
+	Process   *Process
+	Goid      uint64 // 0 when not known
+	WakerGoid uint64 // who made it runnable; 0 when not known or no goroutine
+	Reason    string // in the runtime's own words
+
+	Op      Op
+	Outcome Outcome
+	FD      int32  // -1 when there is none
+	Proto   string // tcp, udp, unix, pipe, ...; empty when not known
+	Role    Role
+	Local   string // address as text; empty when not known
+	Peer    string
+
+	// RTT (smoothed, in microseconds) and Retransmits (during the wait) are of
+	// the TCP socket, and mean something only if HasTCP is set.
+	RTT         uint32
+	Retransmits uint32
+	HasTCP      bool
+
+	Poller        string // who found the event; empty when not known
+	P             int32  // processor it resumed on, -1 when not known
+	TID           int32  // thread it resumed on, -1 when not known
+	StartedBefore bool   // parked before the recording began: Total is a lower bound
+	Count         uint64 // 1, or a sample's weight
+
+	StartFunc string // the function that the goroutine was started with
+	Stack     *Stack // nil when it could not be read
+}
+
+// Unsplit is the part of the total that no probe could attribute.
+func (w *Wait) Unsplit() time.Duration {
+	rest := w.Total
+	for _, part := range [...]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched} {
+		if part != Unmeasured {
+			rest -= part
+		}
+	}
+	return rest
+}
+
+// Awaited is the part of the total in which somebody waited for an answer:
+// all of it but the idle part.
+func (w *Wait) Awaited() time.Duration {
+	if w.Idle == Unmeasured {
+		return w.Total
+	}
+	return w.Total - w.Idle
+}
+
+// EventKind is what an [Event] is about.
+type EventKind string
+
+// The kinds of events. In the comment: what Count and Duration mean.
+const (
+	// EventLost: Count records could not be delivered; Note says where.
+	EventLost EventKind = "lost"
+	// EventIncomplete: Count waits were recorded without something, such as
+	// their stack; Note says what.
+	EventIncomplete EventKind = "incomplete"
+	// EventMode: from here on another mode, or a mode was kept although it is
+	// over its limit; Note says which and why.
+	EventMode EventKind = "mode"
+	// EventThrottled: in the interval of Duration the target's cgroup was
+	// throttled Count times; Note holds the figures as key=value words.
+	EventThrottled EventKind = "throttled"
+	// EventRunDelay: Duration is the time that the target's threads were
+	// runnable without a CPU in the interval; Count is the number of threads.
+	EventRunDelay EventKind = "run_delay"
+	// EventCPU: Duration is the CPU time that the target used in the interval;
+	// Note holds limits and GOMAXPROCS as key=value words.
+	EventCPU EventKind = "cpu"
+	// EventOverhead: Count probe hits that cost the target Duration of CPU.
+	EventOverhead EventKind = "overhead"
+	// EventTarget: the target exited, was killed or ran another program; Note
+	// says which.
+	EventTarget EventKind = "target"
+	// EventEnd: the recording ended in good order; Duration is its length.
+	EventEnd EventKind = "end"
+)
+
+// Event is what a recording says besides waits. A *Event handed to a [Sink]
+// is valid only until the call returns.
+type Event struct {
+	Kind     EventKind
+	Start    int64         // in nanoseconds since the Unix epoch
+	Duration time.Duration // Unmeasured when the kind has none
+	Count    uint64
+	Process  *Process
+	Note     string
+}
+
+// Sink takes what a source produces. Its methods are called from one
+// goroutine at a time.
+type Sink interface {
+	Wait(*Wait) error
+	Event(*Event) error
+}
+
+// Source produces waits until the context ends or there are no more.
+type Source interface {
+	Run(ctx context.Context, sink Sink) error
+}
