@@ -1,0 +1,3 @@
+module github.com/netpolltrace/netpolltrace/testdata
+
+go 1.18
