@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
+/* amd64: Go's register ABI is described in src/cmd/compile/abi-internal.md. */
+#pragma once
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax, ip, cs, flags, sp, ss;
+};
+
+#define REG_G(ctx) ((ctx)->r14)
+#define REG_ARG0(ctx) ((ctx)->ax)
+#define REG_ARG1(ctx) ((ctx)->bx)
+#define REG_ARG2(ctx) ((ctx)->cx)
+#define REG_ARG3(ctx) ((ctx)->di)
+#define REG_IP(ctx) ((ctx)->ip)
+#define REG_SP(ctx) ((ctx)->sp)
+#define REG_FP(ctx) ((ctx)->bp)
+
+/* A system call's number and second argument; both outlive the call. */
+#define SYSCALL_NUMBER(ctx) ((ctx)->orig_ax)
+#define SYSCALL_ARG1(ctx) ((ctx)->si)
+#define SYS_EPOLL_PWAIT 281
+
+/* The order of gobinary.Register for amd64. */
+static __always_inline __u64 reg_by_number(struct pt_regs *ctx, __u32 n)
+{
+	switch (n) {
+	case 0: return ctx->ax;
+	case 1: return ctx->cx;
+	case 2: return ctx->dx;
+	case 3: return ctx->bx;
+	case 4: return ctx->sp;
+	case 5: return ctx->bp;
+	case 6: return ctx->si;
+	case 7: return ctx->di;
+	case 8: return ctx->r8;
+	case 9: return ctx->r9;
+	case 10: return ctx->r10;
+	case 11: return ctx->r11;
+	case 12: return ctx->r12;
+	case 13: return ctx->r13;
+	case 14: return ctx->r14;
+	default: return ctx->r15;
+	}
+}
+
+/* At the PUSH of a prologue the return address is on top of the stack and the
+ * frame pointer is still the caller's. */
+static __always_inline __u64 return_address(struct pt_regs *ctx)
+{
+	__u64 pc = 0;
+
+	bpf_probe_read_user(&pc, sizeof(pc), (void *)ctx->sp);
+	return pc;
+}
+
+/* include/uapi/linux/eventpoll.h: packed on this CPU alone. */
+struct epoll_event_user {
+	__u32 events;
+	__u64 data;
+} __attribute__((packed));
+
+/* A kernel function's arguments and result, for kprobes. */
+#define KERNEL_ARG0(ctx) ((ctx)->di)
+#define KERNEL_ARG1(ctx) ((ctx)->si)
+#define KERNEL_ARG3(ctx) ((ctx)->cx)
+#define KERNEL_RESULT(ctx) ((ctx)->ax)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
+/* What a descriptor is, read from the kernel's own structures at the moment of
+ * the wait: a later look into /proc would find whatever uses the number then. */
+#pragma once
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_DGRAM 2
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
+#define RCV_SHUTDOWN 1
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFIFO 0010000
+
+static __always_inline __u8 socket_kind(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+
+	if (family == AF_UNIX)
+		return BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM ? FD_UNIXGRAM : FD_UNIX;
+	if (family != AF_INET && family != AF_INET6)
+		return FD_OTHER_SOCKET;
+	if (protocol == IPPROTO_TCP)
+		return FD_TCP;
+	return protocol == IPPROTO_UDP ? FD_UDP : FD_OTHER_SOCKET;
+}
+
+/* A port that connect() chose by itself is in a bucket of its own, which is
+ * marked with fastreuse = -1 (__inet_hash_connect); an accepted socket shares
+ * its listener's bucket. */
+static __always_inline __u8 tcp_role(struct sock *sk, __u8 state)
+{
+	struct inet_bind_bucket *bucket;
+
+	if (state == TCP_LISTEN)
+		return ROLE_LISTENING;
+	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+	if (!bucket)
+		return ROLE_NONE;
+	return BPF_CORE_READ(bucket, fastreuse) < 0 ? ROLE_DIALED : ROLE_ACCEPTED;
+}
+
+static __always_inline __u8 unix_name(struct sock *sk, __u8 *name)
+{
+	struct unix_address *address = sk ? BPF_CORE_READ((struct unix_sock *)sk, addr) : NULL;
+	int len;
+
+	if (!address)
+		return 0;
+	len = BPF_CORE_READ(address, len) - (int)sizeof(__u16); /* sun_family */
+	if (len <= 0)
+		return 0;
+	if (len > UNIX_PATH)
+		len = UNIX_PATH;
+	bpf_probe_read_kernel(name, len,
+			      (void *)address + bpf_core_field_offset(struct unix_address, name) + sizeof(__u16));
+	return len;
+}
+
+static __always_inline void describe_unix(struct socket_record *r, struct sock *sk, __u8 state)
+{
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+	r->local_name_len = unix_name(sk, r->local_name);
+	r->peer_name_len = unix_name(peer, r->peer_name);
+	if (state == TCP_LISTEN)
+		r->role = ROLE_LISTENING;
+	else if (peer)
+		/* An accepted socket carries its listener's name. */
+		r->role = r->peer_name_len ? ROLE_DIALED : r->local_name_len ? ROLE_ACCEPTED : ROLE_NONE;
+}
+
+static __always_inline void describe_inet(struct socket_record *r, struct sock *sk, __u8 state)
+{
+	r->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	r->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+		r->ipv6 = 1;
+		BPF_CORE_READ_INTO(&r->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&r->peer, sk, __sk_common.skc_v6_daddr);
+	} else {
+		BPF_CORE_READ_INTO((__u32 *)r->local, sk, __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO((__u32 *)r->peer, sk, __sk_common.skc_daddr);
+	}
+	if (r->kind == FD_TCP)
+		r->role = tcp_role(sk, state);
+	else if (r->peer_port)
+		r->role = ROLE_DIALED;
+}
+
+static __always_inline struct sock *socket_of(struct file *file)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+
+	return BPF_CORE_READ(socket, sk);
+}
+
+/* How much the socket has handed to its readers: only whether it changes
+ * matters. TCP says it itself. */
+static __always_inline __u32 received(struct pd_slot *pd)
+{
+	if (pd->kind == FD_TCP)
+		return BPF_CORE_READ((struct tcp_sock *)pd->sk, copied_seq);
+	return pd->received;
+}
+
+/* On a connection that is older than its first wait here, what was sent before
+ * was not seen. An answer is owed if the last data that passed was ours; the
+ * kernel keeps both times in jiffies, and a tie counts as owed. */
+static __always_inline void guess_owed(struct pd_slot *pd)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
+	__u32 sent, last_received;
+
+	pd->owed_ns = 0;
+	if (pd->kind != FD_TCP || pd->role != ROLE_DIALED || !BPF_CORE_READ(tcp, bytes_sent))
+		return;
+	if (BPF_CORE_READ(tcp, bytes_received)) {
+		sent = BPF_CORE_READ(tcp, lsndtime);
+		last_received = BPF_CORE_READ((struct inet_connection_sock *)tcp, icsk_ack.lrcvtime);
+		if ((__s32)(sent - last_received) < 0)
+			return;
+	}
+	pd->owed_ns = 1;
+	pd->owed_received = received(pd);
+}
+
+/* Whether a read or an accept would not block. */
+static __always_inline int readable(struct pd_slot *pd)
+{
+	struct sock *sk = (struct sock *)pd->sk;
+
+	if (!sk)
+		return 0;
+	if ((BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN) || BPF_CORE_READ(sk, sk_err))
+		return 1;
+	if (pd->kind == FD_TCP) {
+		if (pd->role == ROLE_LISTENING)
+			return BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.rskq_accept_head) != NULL;
+		return BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt) != BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
+	}
+	if (pd->kind == FD_UDP && BPF_CORE_READ((struct udp_sock *)sk, reader_queue.qlen))
+		return 1;
+	return BPF_CORE_READ(sk, sk_receive_queue.qlen) != 0;
+}
+
+/* Fills in what fd is, for a pollDesc that serves it from now on, and tells
+ * user space. The record is large, hence on the ring buffer and not on the
+ * stack. */
+static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct file *file)
+{
+	struct socket_record *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	__u16 mode;
+	__u8 state;
+
+	pd->announced = 0;
+	if (!r) {
+		count(NO_SOCKET_RECORD);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->type = RECORD_SOCKET;
+	r->pd = pd_addr;
+	r->gen = pd->gen;
+	r->fd = pd->fd;
+	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	r->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	pd->sk = 0;
+	if (mode == S_IFSOCK) {
+		struct sock *sk = socket_of(file);
+
+		r->kind = socket_kind(sk);
+		state = BPF_CORE_READ(sk, __sk_common.skc_state);
+		if (r->kind == FD_UNIX || r->kind == FD_UNIXGRAM)
+			describe_unix(r, sk, state);
+		else if (r->kind != FD_OTHER_SOCKET)
+			describe_inet(r, sk, state);
+		pd->sk = (__u64)sk;
+	} else {
+		r->kind = mode == S_IFIFO ? FD_PIPE : FD_FILE;
+	}
+	pd->kind = r->kind;
+	pd->role = r->role;
+	pd->announced = 1;
+	pd->file = (__u64)file;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	if (pd->sk)
+		bpf_map_update_elem(&sockets, &pd->sk, &pd_addr, BPF_ANY);
+	guess_owed(pd);
+}

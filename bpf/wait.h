@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
+/* The life of a wait: park, made ready by the kernel, returned by epoll_wait or
+ * made runnable by another goroutine, resumed. The moments are joined here, so
+ * that user space gets one finished record a wait.
+ *
+ * The order that this relies on is the runtime's: a park comes before the
+ * commit that lets others see the goroutine as waiting, so no resume is seen
+ * before its park; a descriptor's waits in one direction never overlap, since
+ * internal/poll.FD holds a lock for each. What happened to a descriptor before
+ * the park is clamped to the park. */
+#pragma once
+
+#define REASON_IO_WAIT 2   /* in every Go version: runtime/runtime2.go */
+#define PD_READY 1         /* pdReady, runtime/netpoll.go */
+#define POLL_CLOSING 1     /* pollInfo bits, runtime/netpoll.go */
+#define POLL_EXPIRED_READ 4
+#define POLL_EXPIRED_WRITE 8
+#define TRACESKIP_EXPIRED 1
+#define EPOLLIN 0x001
+#define EPOLLOUT 0x004
+#define EPOLLERR 0x008
+#define EPOLLHUP 0x010
+#define EPOLLRDHUP 0x2000
+#define READS (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define WRITES (EPOLLOUT | EPOLLHUP | EPOLLERR)
+#define MAX_EVENTS 128     /* of one epoll_wait, runtime/netpoll_epoll.go */
+
+static __always_inline int in_target(void)
+{
+	return target_tgid && (bpf_get_current_pid_tgid() >> 32) == target_tgid;
+}
+
+static __always_inline __u64 user_u64(__u64 address)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* The thread's number as the tracer's PID namespace has it. */
+static __always_inline __u32 thread_id(void)
+{
+	struct bpf_pidns_info info = {};
+
+	if (!config.pidns_inum)
+		return bpf_get_current_pid_tgid();
+	bpf_get_ns_current_pid_tgid(config.pidns_dev, config.pidns_inum, &info, sizeof(info));
+	return info.pid;
+}
+
+static __always_inline struct file *file_of(int fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	return file;
+}
+
+/* The pollDesc that has rg or wg at address. rg and wg are neighbours, so a
+ * pollDesc that is not known yet is told by its self pointer. */
+static __always_inline __u64 poll_desc_of(__u64 gpp, __u8 *write)
+{
+	__u64 reader = gpp - config.pd_rg, writer = gpp - config.pd_wg;
+
+	*write = 0;
+	if (bpf_map_lookup_elem(&pds, &reader))
+		return reader;
+	*write = 1;
+	if (bpf_map_lookup_elem(&pds, &writer))
+		return writer;
+	*write = user_u64(reader + config.pd_self) != reader;
+	return *write ? writer : reader;
+}
+
+/* What the pollDesc serves now. */
+static __always_inline struct pd_slot *descriptor(__u64 addr)
+{
+	static const struct pd_slot empty = {};
+	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &addr);
+	__u64 fdseq = config.pd_fdseq == NO_FIELD ? 0 : user_u64(addr + config.pd_fdseq);
+	struct file *file;
+	__s32 fd;
+
+	if (!pd) {
+		bpf_map_update_elem(&pds, &addr, &empty, BPF_NOEXIST);
+		pd = bpf_map_lookup_elem(&pds, &addr);
+		if (!pd) {
+			count(NO_FD_ROOM);
+			return NULL;
+		}
+	} else if (pd->announced && pd->fdseq == fdseq && config.pd_fdseq != NO_FIELD) {
+		return pd;
+	}
+	fd = user_u64(addr + config.pd_fd);
+	file = file_of(fd);
+	if (!file || (pd->announced && pd->file == (__u64)file && pd->fd == fd && pd->fdseq == fdseq))
+		return pd;
+	pd->fd = fd;
+	pd->fdseq = fdseq;
+	pd->gen++;
+	describe(addr, pd, file);
+	return pd;
+}
+
+static __always_inline __u32 retransmits(struct pd_slot *pd)
+{
+	return pd->kind == FD_TCP ? BPF_CORE_READ((struct tcp_sock *)pd->sk, total_retrans) : 0;
+}
+
+static __always_inline __u8 operation(struct pd_slot *pd, int write)
+{
+	if (!write)
+		return pd->role == ROLE_LISTENING ? OP_ACCEPT : OP_READ;
+	if (pd->kind == FD_TCP && BPF_CORE_READ((struct sock *)pd->sk, __sk_common.skc_state) == TCP_SYN_SENT)
+		return OP_CONNECT;
+	return OP_WRITE;
+}
+
+/* The netpoller's side of a park: which descriptor, and what it is like now.
+ * Readiness is forgotten first and looked for afterwards, so that whatever
+ * comes in between is seen by one or the other. */
+static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
+{
+	struct direction *direction;
+	struct pd_slot *pd;
+
+	slot->pd = poll_desc_of(gpp, &slot->write);
+	pd = descriptor(slot->pd);
+	if (!pd) {
+		slot->op = slot->write ? OP_WRITE : OP_READ;
+		slot->pd_gen = 0;
+		return;
+	}
+	direction = slot->write ? &pd->write : &pd->read;
+	direction->ready_ns = 0;
+	if (direction->polled_ns)
+		slot->flags |= WAIT_POLLED_BEFORE;
+	direction->polled_ns = 0;
+	direction->poller_pc = 0;
+	slot->pd_gen = pd->gen;
+	slot->op = operation(pd, slot->write);
+	slot->retransmits = retransmits(pd);
+	if (!slot->write && !config.readiness_by_epoll && readable(pd))
+		slot->flags |= WAIT_READY_AT_PARK;
+}
+
+static __always_inline struct slot *slot_of(__u64 g)
+{
+	static const struct slot empty = {};
+	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+
+	if (slot)
+		return slot;
+	bpf_map_update_elem(&slots, &g, &empty, BPF_NOEXIST);
+	slot = bpf_map_lookup_elem(&slots, &g);
+	if (!slot)
+		count(LOST_SLOT);
+	return slot;
+}
+
+/* A goroutine parks. gpp is 0 unless it waits in the netpoller. */
+static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u64 caller, __u64 fp)
+{
+	__u64 now = bpf_ktime_get_ns(), goid = user_u64(g + config.g_goid);
+	struct slot *slot;
+
+	count(PARKS);
+	if (!goid) {
+		count(NO_GOID);
+		return;
+	}
+	slot = slot_of(g);
+	if (!slot)
+		return;
+	if (slot->open)
+		count(LOST_RESUME);
+	if (slot->goid != goid) {
+		slot->goid = goid;
+		slot->start_pc = user_u64(g + config.g_startpc);
+	}
+	slot->seq++;
+	slot->flags = 0;
+	slot->reason = reason;
+	slot->runnable_ns = 0;
+	slot->waker_goid = 0;
+	slot->traceskip = 0;
+	slot->op = OP_NONE;
+	slot->pd = 0;
+	slot->stack = capture(pc, caller, fp, slot->stack);
+	if (config.stacks && !slot->stack)
+		count(NO_STACK);
+	if (gpp)
+		park_descriptor(slot, gpp);
+	slot->park_ns = now;
+	slot->open = 1;
+}
+
+/* ready() or goready() made a goroutine runnable. */
+static __always_inline void made_runnable(__u64 g, __u8 traceskip, __u64 waker_goid)
+{
+	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+
+	if (!slot || !slot->open || slot->runnable_ns)
+		return;
+	slot->traceskip = traceskip;
+	slot->waker_goid = waker_goid;
+	slot->runnable_ns = bpf_ktime_get_ns();
+}
+
+/* How a wait in the netpoller ended; old is what rg or wg held. pollDesc's
+ * atomicInfo is tested in the order of netpollcheckerr. */
+static __always_inline __u8 outcome(struct slot *slot, __u64 old)
+{
+	__u32 info, expired = slot->write ? POLL_EXPIRED_WRITE : POLL_EXPIRED_READ;
+
+	if (old == PD_READY)
+		return OUTCOME_READY;
+	info = user_u64(slot->pd + config.pd_info);
+	if (info & POLL_CLOSING)
+		return OUTCOME_CLOSED;
+	if (!(info & expired) || !slot->traceskip)
+		return OUTCOME_UNKNOWN;
+	return slot->traceskip == TRACESKIP_EXPIRED ? OUTCOME_TIMEOUT : OUTCOME_INTERRUPTED;
+}
+
+static __always_inline void finish_tcp(struct wait_record *r, struct slot *slot, struct pd_slot *pd)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
+
+	if (pd->kind != FD_TCP || pd->role == ROLE_LISTENING || r->outcome == OUTCOME_CLOSED)
+		return;
+	r->rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+	r->retransmits = BPF_CORE_READ(tcp, total_retrans) - slot->retransmits;
+	r->flags |= WAIT_HAS_TCP;
+}
+
+/* The netpoller's side of a resume. */
+static __always_inline void finish_descriptor(struct wait_record *r, struct slot *slot, __u64 old)
+{
+	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &slot->pd);
+	struct direction *direction;
+
+	r->outcome = outcome(slot, old);
+	if (!pd || pd->gen != slot->pd_gen)
+		return;
+	direction = slot->write ? &pd->write : &pd->read;
+	r->ready_ns = direction->ready_ns;
+	r->poller_pc = direction->poller_pc;
+	if (r->outcome == OUTCOME_READY)
+		r->runnable_ns = direction->polled_ns;
+	if (config.sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
+		r->flags |= WAIT_TRACKS_SENDS;
+		if (pd->owed_ns && received(pd) == pd->owed_received)
+			r->owed_ns = pd->owed_ns;
+	}
+	if (!slot->write && r->outcome == OUTCOME_READY)
+		pd->received++;
+	finish_tcp(r, slot, pd);
+}
+
+/* The goroutine runs again, on this thread. m is its runtime.m; gpp_old what
+ * rg or wg held when it woke, for a wait in the netpoller. */
+static __always_inline void finish(__u64 g, struct slot *slot, __u64 m, __u64 old)
+{
+	struct wait_record r = {
+		.type = RECORD_WAIT,
+		.g = g,
+		.goid = slot->goid,
+		.start_pc = slot->start_pc,
+		.reason = slot->reason,
+		.op = slot->op,
+		.flags = slot->flags,
+		.park_ns = slot->park_ns,
+		.runnable_ns = slot->runnable_ns,
+		.waker_goid = slot->waker_goid,
+		.stack = slot->stack,
+		.pd = slot->pd,
+		.pd_gen = slot->pd_gen,
+		.outcome = OUTCOME_READY,
+	};
+
+	r.resume_ns = bpf_ktime_get_ns();
+	slot->open = 0;
+	if (slot->pd)
+		finish_descriptor(&r, slot, old);
+	r.p = user_u64(m + config.m_p);
+	r.tid = thread_id();
+	count(ENDS);
+	emit(&r, sizeof(r), LOST_RING);
+}
+
+/* The kernel made a descriptor ready for the directions in events. */
+static __always_inline void became_ready(struct pd_slot *pd, __u32 events)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	count(HITS_READINESS);
+	if ((events & READS) && !pd->read.ready_ns)
+		pd->read.ready_ns = now;
+	if ((events & WRITES) && !pd->write.ready_ns)
+		pd->write.ready_ns = now;
+}
+
+static __always_inline struct pd_slot *descriptor_of_socket(void *sk)
+{
+	__u64 key = (__u64)sk, *addr = bpf_map_lookup_elem(&sockets, &key);
+	struct pd_slot *pd = addr ? bpf_map_lookup_elem(&pds, addr) : NULL;
+
+	return pd && pd->sk == key ? pd : NULL;
+}
+
+static __always_inline __u64 decode(__u64 data)
+{
+	if (config.epoll_signed)
+		return (__u64)((__s64)data >> config.epoll_shr) << config.epoll_shl;
+	return data >> config.epoll_shr << config.epoll_shl;
+}
+
+/* A stale event names a descriptor that the pollDesc no longer serves; the
+ * runtime drops it (netpoll_epoll.go). */
+static __always_inline int stale(__u64 data, struct pd_slot *pd)
+{
+	__u64 mask = (1ull << config.epoll_tag_bits) - 1;
+
+	return config.pd_fdseq != NO_FIELD && config.epoll_tag_bits && (data & mask) != (pd->fdseq & mask);
+}
+
+static __always_inline void poll_one(struct epoll_event_user *event, __u64 now, __u64 poller)
+{
+	__u64 addr = decode(event->data);
+	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &addr);
+
+	if (!pd || stale(event->data, pd))
+		return;
+	if ((event->events & READS) && !pd->read.polled_ns) {
+		pd->read.poller_pc = poller;
+		pd->read.polled_ns = now;
+	}
+	if ((event->events & WRITES) && !pd->write.polled_ns) {
+		pd->write.poller_pc = poller;
+		pd->write.polled_ns = now;
+	}
+}
+
+/* epoll_wait returned n events to the target: the runtime makes their
+ * goroutines runnable at once. */
+static __always_inline void polled(__u64 events, int n)
+{
+	__u64 now = bpf_ktime_get_ns(), *poller;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct epoll_event_user event;
+
+	count(HITS_POLL);
+	poller = bpf_map_lookup_elem(&pollers, &tid);
+	for (int i = 0; i < MAX_EVENTS && i < n; i++) {
+		if (bpf_probe_read_user(&event, sizeof(event), (void *)(events + i * sizeof(event))))
+			break;
+		poll_one(&event, now, poller ? *poller : 0);
+	}
+}
