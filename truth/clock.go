@@ -1,0 +1,62 @@
+package truth
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+)
+
+// A mark relates the trace's clock to CLOCK_MONOTONIC: the latter was read
+// just before the event was stamped.
+type mark struct {
+	trace, monotonic int64 // nanoseconds
+}
+
+// offset is what to add to the trace's time. It is never too great, since the
+// stamp is the later of the two; by how much it is too small is how long the
+// program took from one to the other.
+func (m mark) offset() int64 { return m.monotonic - m.trace }
+
+// setClock moves all times to CLOCK_MONOTONIC. The marks at the trace's
+// beginning and at its end give one offset each, that of the quickest mark;
+// between them the clock is taken to drift evenly.
+func (t *Trace) setClock(marks []mark) error {
+	middle := t.Start + (t.End-t.Start)/2
+	var first, last []mark
+	for _, m := range marks {
+		if m.trace < middle {
+			first = append(first, m)
+		} else {
+			last = append(last, m)
+		}
+	}
+	if len(first) == 0 || len(last) == 0 {
+		return errors.New("execution trace of Go 1.21 or older without clock marks at both ends; " +
+			"let the target write them with runtime/trace.Log")
+	}
+	from, fromError := quickest(first)
+	to, toError := quickest(last)
+	drift := float64(to.offset()-from.offset()) / float64(to.trace-from.trace)
+	monotonic := func(at int64) int64 {
+		return at + from.offset() + int64(drift*float64(at-from.trace))
+	}
+	for i := range t.Waits {
+		w := &t.Waits[i]
+		w.Park, w.Runnable, w.Running = monotonic(w.Park), monotonic(w.Runnable), monotonic(w.Running)
+	}
+	t.Start, t.End = monotonic(t.Start), monotonic(t.End)
+	t.ClockError = max(fromError, toError)
+	return nil
+}
+
+// quickest returns the mark that is off by least, and an estimate of by how
+// much: how much better it is than the second. A single mark is believed to a
+// millisecond.
+func quickest(marks []mark) (mark, time.Duration) {
+	slices.SortFunc(marks, func(a, b mark) int { return cmp.Compare(b.offset(), a.offset()) })
+	if len(marks) == 1 {
+		return marks[0], time.Millisecond
+	}
+	return marks[0], time.Duration(marks[0].offset() - marks[1].offset())
+}

@@ -1,0 +1,197 @@
+package truth
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+const (
+	tolerance = time.Millisecond
+	// wallClock of the made-up recordings: 2026-01-01 minus an uptime.
+	wallClock = int64(1_767_225_600_000_000_000)
+)
+
+// pingPong is a trace in which goroutines 1 to 3 wait for 5 us, of which they
+// are runnable for 1 us, and run for 3 us, from 1 s on.
+func pingPong(waitsEach int) *Trace {
+	t := &Trace{Start: int64(time.Second), End: int64(time.Second)}
+	for i := range waitsEach {
+		for goid := uint64(1); goid <= 3; goid++ {
+			park := int64(time.Second+2*tolerance) + int64(i)*8000
+			t.Waits = append(t.Waits, Wait{Goid: goid, Park: park, Runnable: park + 4000, Running: park + 5000, Reason: "network"})
+			t.End = park + 5000 + int64(2*tolerance)
+		}
+	}
+	return t
+}
+
+// recorded is a recording that saw the trace as probes do: it stamps 100 ns
+// before the park and 200 ns after the resume.
+func recorded(t *Trace) []wait.Wait {
+	var ours []wait.Wait
+	for _, w := range t.Waits {
+		ours = append(ours, wait.Wait{
+			Kind: wait.KindWait, Goid: w.Goid, Reason: wait.ReasonIO, Start: w.Park - 100 + wallClock,
+			Total:   time.Duration(w.Running-w.Park) + 300,
+			Network: time.Duration(w.Runnable-w.Park) - 1500, Netpoll: 1600, Sched: time.Duration(w.Running-w.Runnable) + 200,
+			Blocked: wait.Unmeasured,
+		})
+	}
+	return ours
+}
+
+func match(t *Trace, ours []wait.Wait) *Result {
+	return Match(t, ours, Options{Reasons: NetworkReasons(), Tolerance: tolerance, WallClock: wallClock})
+}
+
+func TestAFaithfulRecordingMatchesWhole(t *testing.T) {
+	traced := pingPong(1000)
+	r := match(traced, recorded(traced))
+	if len(r.Pairs) != 3000 || r.Matched() != 1 || r.Edge != 0 || len(r.WrongReason) != 0 {
+		t.Errorf("got\n%v", r)
+	}
+	for name, c := range map[string]struct {
+		part   *Part
+		differ time.Duration
+	}{"total": {&r.Total, 300}, "until": {&r.Until, 100}, "sched": {&r.Sched, 200}} {
+		if c.part.Measured() != 3000 || c.part.Difference(0) != c.differ || c.part.Difference(1) != c.differ {
+			t.Errorf("%s differs by %v to %v in %d pairs, want %v in 3000",
+				name, c.part.Difference(0), c.part.Difference(1), c.part.Measured(), c.differ)
+		}
+	}
+}
+
+func TestEachFaultIsNoticed(t *testing.T) {
+	const n = 1000 // waits of each goroutine
+	middle := 3 * n / 2
+	for _, c := range []struct {
+		name                               string
+		spoil                              func([]wait.Wait) []wait.Wait
+		pairs, missing, extra, wrongReason int
+	}{
+		{"one dropped", func(w []wait.Wait) []wait.Wait { return slices.Delete(w, middle, middle+1) }, 3*n - 1, 1, 0, 0},
+		{"one doubled", func(w []wait.Wait) []wait.Wait { return slices.Insert(w, middle, w[middle]) }, 3 * n, 0, 1, 0},
+		{"one much too late", func(w []wait.Wait) []wait.Wait { w[middle].Start += int64(time.Second); return w }, 3*n - 1, 1, 0, 0},
+		{"one of another goroutine", func(w []wait.Wait) []wait.Wait { w[middle].Goid = 99; return w }, 3*n - 1, 1, 1, 0},
+		{"one without a goroutine", func(w []wait.Wait) []wait.Wait { w[middle].Goid = 0; return w }, 3*n - 1, 1, 1, 0},
+		{"two run together", func(w []wait.Wait) []wait.Wait {
+			w[middle].Total += 8 * time.Microsecond
+			return slices.Delete(w, middle+3, middle+4)
+		}, 3*n - 1, 1, 0, 0},
+		{"one cut in two", func(w []wait.Wait) []wait.Wait {
+			second := w[middle]
+			w[middle].Total = 2 * time.Microsecond
+			second.Start += 3000
+			second.Total -= 3 * time.Microsecond
+			return slices.Insert(w, middle+3, second)
+		}, 3 * n, 0, 1, 0},
+		{"one open", func(w []wait.Wait) []wait.Wait { w[middle].Kind = wait.KindOpen; return w }, 3*n - 1, 1, 0, 0},
+		{"all of one goroutine dropped", func(w []wait.Wait) []wait.Wait {
+			return slices.DeleteFunc(w, func(w wait.Wait) bool { return w.Goid == 2 })
+		}, 2 * n, n, 0, 0},
+		{"nothing recorded", func([]wait.Wait) []wait.Wait { return nil }, 0, 3 * n, 0, 0},
+		{"out of order", func(w []wait.Wait) []wait.Wait { slices.Reverse(w); return w }, 3 * n, 0, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			traced := pingPong(n)
+			r := match(traced, c.spoil(recorded(traced)))
+			if len(r.Pairs) != c.pairs || len(r.Missing) != c.missing || len(r.Extra) != c.extra || len(r.WrongReason) != c.wrongReason {
+				t.Errorf("want %d pairs, %d missing, %d extra, %d wrong; got\n%v", c.pairs, c.missing, c.extra, c.wrongReason, r)
+			}
+		})
+	}
+}
+
+// The neighbours of a dropped wait must keep their partners, or the parts
+// would be compared between strangers.
+func TestADroppedWaitDoesNotShiftTheOthers(t *testing.T) {
+	traced := pingPong(1000)
+	for i := range traced.Waits {
+		traced.Waits[i].Running += int64(i % 7)
+	}
+	ours := recorded(traced)
+	r := match(traced, slices.Delete(ours, 1500, 1510))
+	if low, high := r.Total.Difference(0), r.Total.Difference(1); low != 300 || high != 300 {
+		t.Errorf("totals of the pairs differ by %v to %v, want 300ns each\n%v", low, high, r)
+	}
+}
+
+func TestAClockThatIsSomewhatOffStillPairsRightly(t *testing.T) {
+	traced := pingPong(1000)
+	ours := recorded(traced)
+	for i := range ours {
+		ours[i].Start += 2000
+	}
+	ours = slices.Delete(ours, 1500, 1501)
+	r := match(traced, ours)
+	if len(r.Pairs) != 2999 || len(r.Missing) != 1 || len(r.Extra) != 0 {
+		t.Errorf("want 2999 pairs and 1 missing, got\n%v", r)
+	}
+	if dropped := traced.Waits[1500]; len(r.Missing) == 1 && r.Missing[0].Park != dropped.Park {
+		t.Errorf("missing is the wait of %d, want that of %d", r.Missing[0].Park, dropped.Park)
+	}
+}
+
+func TestWhatTheRecordingCannotHaveSeenIsLeftOut(t *testing.T) {
+	traced := pingPong(1000)
+	since, until := traced.Waits[300].Park, traced.Waits[2700].Park
+	ours := slices.DeleteFunc(recorded(traced), func(w wait.Wait) bool {
+		park := w.Start - wallClock
+		return park < since || park+int64(w.Total) > until
+	})
+	r := Match(traced, ours, Options{
+		Reasons: NetworkReasons(), Tolerance: tolerance, WallClock: wallClock, Since: since, Until: until,
+	})
+	if len(r.Missing) != 0 || len(r.Extra) != 0 || r.Edge == 0 || len(r.Pairs) < 2390 {
+		t.Errorf("want nothing missing and some waits at the edges, got\n%v", r)
+	}
+}
+
+func TestOtherReasonsAreNotJudged(t *testing.T) {
+	traced := pingPong(10)
+	ours := recorded(traced)
+	for i := range traced.Waits[:6] {
+		traced.Waits[i].Reason = "sleep"
+		ours[i].Reason = "sleep"
+	}
+	if r := match(traced, ours); len(r.Pairs) != 24 || r.Matched() != 1 || r.Skipped["sleep"] != 6 {
+		t.Errorf("want 24 pairs and 6 skipped, got %v and\n%v", r.Skipped, r)
+	}
+}
+
+func TestReasonsMustAgree(t *testing.T) {
+	traced := pingPong(10)
+	ours := recorded(traced)
+	ours[7].Reason = "chan receive"
+	r := Match(traced, ours, Options{Reasons: ProgramReasons(), Tolerance: tolerance, WallClock: wallClock})
+	if len(r.Pairs) != 30 || len(r.WrongReason) != 1 {
+		t.Errorf("want 30 pairs, one with a wrong reason, got\n%v", r)
+	}
+}
+
+func TestAPartThatWasNotMeasuredIsNotCompared(t *testing.T) {
+	traced := pingPong(10)
+	ours := recorded(traced)
+	for i := range ours {
+		ours[i].Netpoll, ours[i].Sched = wait.Unmeasured, wait.Unmeasured
+	}
+	r := match(traced, ours)
+	if r.Until.Measured() != 0 || r.Sched.Measured() != 0 || r.Total.Measured() != 30 {
+		t.Errorf("got\n%v", r)
+	}
+}
+
+func TestTheSummaryNamesWhatIsMissing(t *testing.T) {
+	traced := pingPong(10)
+	traced.Waits[4].Frames = []wait.Frame{{Func: "net.(*conn).Read"}, {Func: "main.ask"}}
+	summary := match(traced, slices.Delete(recorded(traced), 4, 5)).String()
+	for _, want := range []string{"29 waits matched (96.667 %), 1 missing", "net.(*conn).Read < main.ask"} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("summary lacks %q:\n%s", want, summary)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package truth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Result is what [Match] found.
+type Result struct {
+	Pairs   []Pair
+	Missing []Wait      // in the trace only
+	Extra   []wait.Wait // in the recording only
+	// WrongReason are those of the pairs whose reasons do not agree.
+	WrongReason []Pair
+	// Edge counts what lay across a bound or too near to it to be judged.
+	Edge int
+	// Skipped counts our finished waits of reasons that were not to be judged.
+	Skipped map[string]int
+	// The parts of the pairs. Until is from park to runnable: network, netpoll
+	// and blocked together, where all of them were measured.
+	Total, Until, Sched Part
+
+	clockError time.Duration
+}
+
+// Part compares one part of all pairs of which it was measured.
+type Part struct {
+	Trace, Ours time.Duration // sums
+	differences []time.Duration
+}
+
+func newResult(t *Trace) *Result {
+	return &Result{Skipped: make(map[string]int), clockError: t.ClockError}
+}
+
+func (r *Result) addPair(p Pair) {
+	r.Pairs = append(r.Pairs, p)
+	if traceReasons[p.Ours.Reason] != p.Trace.Reason {
+		r.WrongReason = append(r.WrongReason, p)
+	}
+	r.Total.add(p.Trace.Running-p.Trace.Park, p.Ours.Total)
+	r.Until.add(p.Trace.Runnable-p.Trace.Park, untilRunnable(&p.Ours))
+	r.Sched.add(p.Trace.Running-p.Trace.Runnable, p.Ours.Sched)
+}
+
+// untilRunnable is unmeasured unless the wait was split as it should be: either
+// in network and netpoll, or in blocked.
+func untilRunnable(w *wait.Wait) time.Duration {
+	switch {
+	case w.Blocked != wait.Unmeasured:
+		return w.Blocked
+	case w.Network != wait.Unmeasured && w.Netpoll != wait.Unmeasured:
+		return w.Network + w.Netpoll
+	default:
+		return wait.Unmeasured
+	}
+}
+
+func (p *Part) add(trace int64, ours time.Duration) {
+	if ours == wait.Unmeasured {
+		return
+	}
+	p.Trace += time.Duration(trace)
+	p.Ours += ours
+	p.differences = append(p.differences, ours-time.Duration(trace))
+}
+
+// Measured is the number of pairs of which the recording has this part.
+func (p *Part) Measured() int { return len(p.differences) }
+
+// Off is how far the recording's sum is from the trace's, as a share of the
+// latter: 0.01 is one per cent too much. It is 0 when nothing was measured.
+func (p *Part) Off() float64 {
+	if p.Trace == 0 {
+		return 0
+	}
+	return float64(p.Ours-p.Trace) / float64(p.Trace)
+}
+
+// Difference is the given quantile, from 0 to 1, of ours minus the trace's.
+func (p *Part) Difference(quantile float64) time.Duration {
+	if len(p.differences) == 0 {
+		return 0
+	}
+	slices.Sort(p.differences)
+	return p.differences[int(quantile*float64(len(p.differences)-1))]
+}
+
+// Matched is the share, from 0 to 1, of all judged waits of either side that
+// have a partner. It is 0 when there was nothing to judge.
+func (r *Result) Matched() float64 {
+	all := len(r.Pairs) + len(r.Missing) + len(r.Extra)
+	if all == 0 {
+		return 0
+	}
+	return float64(len(r.Pairs)) / float64(all)
+}
+
+// listed bounds how many single waits a summary names.
+const listed = 5
+
+// String is a summary for a test's log.
+func (r *Result) String() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d waits matched (%.3f %%), %d missing, %d extra, %d with another reason, %d at the edges; clock within %v\n",
+		len(r.Pairs), 100*r.Matched(), len(r.Missing), len(r.Extra), len(r.WrongReason), r.Edge, r.clockError)
+	fmt.Fprintf(&out, "%-8s %9s %14s %14s %9s %12s %12s %12s\n",
+		"part", "measured", "trace", "ours", "off", "p1", "p50", "p99")
+	for _, part := range []struct {
+		name string
+		*Part
+	}{{"total", &r.Total}, {"until", &r.Until}, {"sched", &r.Sched}} {
+		fmt.Fprintf(&out, "%-8s %9d %14v %14v %+8.2f%% %12v %12v %12v\n", part.name, part.Measured(), part.Trace, part.Ours,
+			100*part.Off(), part.Difference(0.01), part.Difference(0.5), part.Difference(0.99))
+	}
+	for _, w := range r.Missing[:min(listed, len(r.Missing))] {
+		fmt.Fprintf(&out, "missing: goroutine %d parked at %d for %v: %s, %s\n",
+			w.Goid, w.Park, time.Duration(w.Running-w.Park), w.Reason, place(w.Frames))
+	}
+	for _, w := range r.Extra[:min(listed, len(r.Extra))] {
+		fmt.Fprintf(&out, "extra: goroutine %d parked at %d (wall clock) for %v: %s\n", w.Goid, w.Start, w.Total, w.Reason)
+	}
+	return out.String()
+}
+
+// place names the innermost three functions.
+func place(frames []wait.Frame) string {
+	var names []string
+	for _, f := range frames[:min(3, len(frames))] {
+		names = append(names, f.Func)
+	}
+	return strings.Join(names, " < ")
+}

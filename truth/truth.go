@@ -1,0 +1,217 @@
+// Package truth says how true a recording is. It reads an execution trace that
+// the target made of itself (runtime/trace) and matches its waits one to one
+// with those of the recording. Tests and benchmarks rely on it; the product
+// does not.
+//
+// The trace knows a wait by three moments that it shares with us: the
+// goroutine parked, was made runnable, ran again. It knows neither descriptor
+// nor peer, nor when the kernel had data.
+package truth
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/exp/trace"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Wait is one wait as the execution tracer saw it. Times are CLOCK_MONOTONIC in
+// nanoseconds.
+type Wait struct {
+	Goid     uint64
+	Park     int64
+	Runnable int64
+	Running  int64
+	Reason   string       // in the execution tracer's words: network, sync, ...
+	Frames   []wait.Frame // innermost first; shared, not to be changed
+}
+
+// Trace is what an execution trace says about waits.
+type Trace struct {
+	// Waits holds those of which both ends are in the trace, ordered by Park.
+	Waits []Wait
+	// Start and End are the first and the last moment of the trace, by
+	// CLOCK_MONOTONIC in nanoseconds.
+	Start, End int64
+	// CutStart and CutEnd count the goroutines that waited when the trace began
+	// and when it ended.
+	CutStart, CutEnd int
+	// ClockError bounds how far times may be off. From Go 1.22 on it is the unit
+	// of the trace's clock.
+	ClockError time.Duration
+}
+
+// firstSystemClock is the first minor version of Go whose traces are stamped by
+// CLOCK_MONOTONIC, in units of 64 ns (traceClockNow in
+// https://github.com/golang/go/blob/release-branch.go1.22/src/runtime/trace2time.go).
+const firstSystemClock = 22
+
+// clockUnit is the resolution of these stamps.
+const clockUnit = 64 * time.Nanosecond
+
+// ReadFile reads an execution trace from a file.
+func ReadFile(name string) (*Trace, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening execution trace: %w", err)
+	}
+	defer file.Close()
+	return Read(file)
+}
+
+// Read reads an execution trace of Go 1.11 or newer. One of Go 1.21 or older
+// must hold clock marks, as testdata/cue.Trace makes them, since its stamps are
+// of a clock of its own; such traces are held in memory as a whole.
+func Read(r io.Reader) (*Trace, error) {
+	buffered := bufio.NewReader(r)
+	minor, err := minorVersion(buffered)
+	if err != nil {
+		return nil, err
+	}
+	events, err := trace.NewReader(buffered)
+	if err != nil {
+		return nil, fmt.Errorf("reading execution trace: %w", err)
+	}
+	c := collector{goroutines: make(map[trace.GoID]*open), frames: make(map[trace.Stack][]wait.Frame)}
+	for {
+		event, err := events.ReadEvent()
+		if err == io.EOF { // wrapped, it is the end of a cut file
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading execution trace: %w", err)
+		}
+		c.add(event)
+	}
+	t := c.finish()
+	t.ClockError = clockUnit
+	if minor < firstSystemClock {
+		if err := t.setClock(c.marks); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// minorVersion peeks at the header, "go 1.22 trace": the reader does not tell
+// the version.
+func minorVersion(r *bufio.Reader) (int, error) {
+	const header = len("go 1.NN")
+	text, err := r.Peek(header)
+	if err != nil {
+		return 0, fmt.Errorf("reading execution trace: %w", err)
+	}
+	var minor int
+	if _, err := fmt.Sscanf(string(text), "go 1.%d", &minor); err != nil {
+		return 0, fmt.Errorf("reading execution trace: header is %q; give it the output of runtime/trace", text)
+	}
+	return minor, nil
+}
+
+// collector follows each goroutine's state through the trace.
+type collector struct {
+	trace      Trace
+	goroutines map[trace.GoID]*open
+	frames     map[trace.Stack][]wait.Frame
+	marks      []mark
+	begun      bool
+}
+
+// open is a wait that is not over.
+type open struct {
+	wait     Wait
+	cutStart bool // it was there when the trace began
+	runnable bool
+}
+
+func (c *collector) add(event trace.Event) {
+	now := int64(event.Time())
+	if !c.begun {
+		c.begun = true
+		c.trace.Start = now
+	}
+	c.trace.End = max(c.trace.End, now)
+	switch event.Kind() {
+	case trace.EventLog:
+		if log := event.Log(); log.Category == "clock" {
+			c.addMark(now, log.Message)
+		}
+	case trace.EventStateTransition:
+		if change := event.StateTransition(); change.Resource.Kind == trace.ResourceGoroutine {
+			c.change(now, change)
+		}
+	}
+}
+
+func (c *collector) addMark(now int64, message string) {
+	if monotonic, err := strconv.ParseInt(message, 10, 64); err == nil {
+		c.marks = append(c.marks, mark{trace: now, monotonic: monotonic})
+	}
+}
+
+func (c *collector) change(now int64, change trace.StateTransition) {
+	id := change.Resource.Goroutine()
+	from, to := change.Goroutine()
+	// A generation of the trace begins by saying again what each goroutine is.
+	if from == to {
+		return
+	}
+	current := c.goroutines[id]
+	switch {
+	case to == trace.GoWaiting:
+		c.goroutines[id] = &open{
+			cutStart: from != trace.GoRunning,
+			wait:     Wait{Goid: uint64(id), Park: now, Reason: change.Reason, Frames: c.framesOf(change.Stack)},
+		}
+	case current == nil:
+		// Something else than a wait ends, such as a system call.
+	case from == trace.GoWaiting && to == trace.GoRunnable:
+		current.runnable = true
+		current.wait.Runnable = now
+	case from == trace.GoRunnable && to == trace.GoRunning && current.runnable:
+		current.wait.Running = now
+		c.end(current)
+		delete(c.goroutines, id)
+	default:
+		delete(c.goroutines, id)
+	}
+}
+
+func (c *collector) end(o *open) {
+	if o.cutStart {
+		c.trace.CutStart++
+		return
+	}
+	c.trace.Waits = append(c.trace.Waits, o.wait)
+}
+
+func (c *collector) framesOf(stack trace.Stack) []wait.Frame {
+	if frames, ok := c.frames[stack]; ok {
+		return frames
+	}
+	var frames []wait.Frame
+	for f := range stack.Frames() {
+		frames = append(frames, wait.Frame{Func: f.Func, File: f.File, Line: int(f.Line)})
+	}
+	c.frames[stack] = frames
+	return frames
+}
+
+func (c *collector) finish() *Trace {
+	for _, o := range c.goroutines {
+		if o.cutStart {
+			c.trace.CutStart++
+		}
+		c.trace.CutEnd++
+	}
+	slices.SortStableFunc(c.trace.Waits, func(a, b Wait) int { return cmp.Compare(a.Park, b.Park) })
+	return &c.trace
+}
