@@ -1,0 +1,42 @@
+package recording
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Damage says that a recording is not whole. What comes before it was checked
+// and read; what comes after it was not.
+type Damage struct {
+	// Cut: the file just stops, as when the recorder was killed. Otherwise
+	// bytes in it are not what was written.
+	Cut bool
+	// Offset is the number of bytes that are whole.
+	Offset int64
+	// Cause is what was found there; nil if the file ends between two batches.
+	Cause error
+}
+
+// Error is one line for the user.
+func (d *Damage) Error() string {
+	switch {
+	case d.Cut && d.Cause == nil:
+		return fmt.Sprintf("the recording stops after %d bytes without its end, as if the recorder was killed; up to there it is whole", d.Offset)
+	case d.Cut:
+		return fmt.Sprintf("the recording is cut off after %d whole bytes, as if the recorder was killed or the file was not copied to its end", d.Offset)
+	default:
+		return fmt.Sprintf("the recording is damaged after %d whole bytes, and the rest is left out: %v", d.Offset, d.Cause)
+	}
+}
+
+// Unwrap returns the cause.
+func (d *Damage) Unwrap() error { return d.Cause }
+
+// What can be wrong with a file's bytes.
+var (
+	errNoSeal   = errors.New("a batch has no checksum")
+	errWrongSum = errors.New("the bytes do not match their checksum")
+	errTrailing = errors.New("bytes follow the end of the recording")
+)
+
+var errOtherArrow = errors.New("it is an Arrow stream, but not a recording of netpolltrace: name a file that `netpolltrace record` wrote")

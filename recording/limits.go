@@ -1,0 +1,57 @@
+package recording
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// Limits bound what a [Reader] uses for a file that it does not trust, in
+// bytes. A file that asks for more counts as damaged. Zero means the default,
+// which every recording of this format version stays below.
+type Limits struct {
+	Metadata int64 // of one message
+	Body     int64 // of one message, compressed
+	Memory   int64 // of a batch and the dictionaries together, uncompressed
+}
+
+func (l Limits) orDefaults() Limits {
+	return Limits{
+		Metadata: cmp.Or(l.Metadata, 16<<20),
+		Body:     cmp.Or(l.Body, 64<<20),
+		Memory:   cmp.Or(l.Memory, 256<<20),
+	}
+}
+
+// boundedAllocator gives Arrow memory up to a bound. Past it it panics, which
+// is the one way to stop Arrow before it asks for what the machine does not
+// have; Reader.segment recovers. Arrow's size limits are about compressed
+// bytes, of which LZ4 makes up to 255 times as many.
+type boundedAllocator struct {
+	memory.GoAllocator
+	used, most int64
+}
+
+// Allocate implements memory.Allocator.
+func (a *boundedAllocator) Allocate(size int) []byte {
+	if size < 0 || int64(size) > a.most-a.used {
+		panic(fmt.Errorf("%d bytes uncompressed, beside %d in use, exceed the limit of %d", size, a.used, a.most))
+	}
+	a.used += int64(size)
+	return a.GoAllocator.Allocate(size)
+}
+
+// Reallocate implements memory.Allocator.
+func (a *boundedAllocator) Reallocate(size int, b []byte) []byte {
+	if size <= cap(b) {
+		return b[:size]
+	}
+	bigger := a.Allocate(size)
+	copy(bigger, b)
+	a.Free(b)
+	return bigger
+}
+
+// Free implements memory.Allocator.
+func (a *boundedAllocator) Free(b []byte) { a.used -= int64(cap(b)) }
