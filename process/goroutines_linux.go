@@ -1,0 +1,290 @@
+package process
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+)
+
+// Goroutine is a goroutine at the moment of a [Snapshot].
+type Goroutine struct {
+	Addr uint64 // of its runtime.g
+	Goid uint64
+	// Status is the runtime's: see the constants of [GoroutineStatus].
+	Status GoroutineStatus
+	// WaitReason is the runtime's number for what it waits for, Reason the
+	// runtime's words: "IO wait", "chan receive". A goroutine in a system call
+	// has the Reason "syscall"; one that does not wait has none.
+	WaitReason uint8
+	Reason     string
+	ParentGoid uint64 // who started it; 0 when not known
+	StartPC    uint64 // the function that it was started with, at link time
+	// System tells that the runtime started it for its own use.
+	System bool
+
+	// PCs is its stack, as link-time addresses: the load bias is taken off.
+	// The first is where it stopped, the others are return addresses, outwards.
+	// Empty for a goroutine that runs. Goroutines that wait alike share it.
+	PCs []uint64
+
+	// PollDesc is the runtime.pollDesc that it waits for in the netpoller, FD
+	// the descriptor of that, and Write tells that it waits to write. PollDesc
+	// is 0 and FD is -1 when it waits for something else.
+	PollDesc uint64
+	FD       int32
+	Write    bool
+}
+
+// GoroutineStatus is the state of a goroutine: the _G constants of
+// runtime/runtime2.go, without the bit that says that it is being scanned.
+type GoroutineStatus uint32
+
+// The states of a goroutine that are told apart here.
+const (
+	GIdle      GoroutineStatus = 0
+	GRunnable  GoroutineStatus = 1
+	GRunning   GoroutineStatus = 2
+	GSyscall   GoroutineStatus = 3
+	GWaiting   GoroutineStatus = 4
+	GDead      GoroutineStatus = 6
+	GCopyStack GoroutineStatus = 8
+	GPreempted GoroutineStatus = 9
+	GLeaked    GoroutineStatus = 10 // Go 1.26 and newer: waiting, and found to be for ever
+	GDeadExtra GoroutineStatus = 11 // Go 1.26 and newer: of a thread made by C, at rest
+)
+
+const (
+	scanBit   = 0x1000 // _Gscan
+	maxStatus = GDeadExtra
+)
+
+// Parked tells whether the goroutine waits for something other than a CPU, a
+// system call included.
+func (g *Goroutine) Parked() bool {
+	return g.Status == GWaiting || g.Status == GLeaked || g.Status == GSyscall
+}
+
+// Snapshot is the goroutines of a process at about one moment. Nothing was
+// stopped to take it: each goroutine is as it was at some time while it was
+// taken, and was the same before and after it was read.
+type Snapshot struct {
+	Goroutines []Goroutine // without dead ones; in the runtime's order
+	// Changed is how many goroutines are left out because they changed each
+	// time that they were read: they ran. Running goroutines are not among them.
+	Changed int
+	// EpFD is the descriptor of the netpoller's epoll set; -1 if there is none
+	// yet, or none that has a descriptor in it.
+	EpFD     int
+	Decoding gobinary.EpollDecoding // how EpFD's entries tell their pollDesc
+	// GOMAXPROCS is the number of processors in use, PByAddr their IDs by the
+	// address of their runtime.p. 0 and empty where they could not be found.
+	GOMAXPROCS int
+	PByAddr    map[uint64]int32
+}
+
+// Goroutines takes a snapshot of the process's goroutines. It refuses to tell
+// anything where what it reads cannot be goroutines, since then the layout of
+// the runtime's structures is not the one that it knows.
+func (p *Process) Goroutines(b *gobinary.Binary) (*Snapshot, error) {
+	r, err := p.newReader(b)
+	if err != nil {
+		return nil, err
+	}
+	s := new(Snapshot)
+	if s.PByAddr, err = r.processors(); err != nil {
+		return nil, err
+	}
+	s.GOMAXPROCS = len(s.PByAddr)
+	if r.poller, err = r.netpoller(); err != nil {
+		return nil, err
+	}
+	s.EpFD, s.Decoding = r.poller.EpFD, r.poller.Decoding
+	if s.Goroutines, s.Changed, err = r.collect(); err != nil {
+		return nil, err
+	}
+	// What was read is worth something only if it was one program all the time.
+	if err := p.Running(); err != nil {
+		return nil, fmt.Errorf("reading the goroutines: %w", err)
+	}
+	return s, nil
+}
+
+// reader reads the goroutines of one process.
+type reader struct {
+	p       *Process
+	binary  *gobinary.Binary
+	layout  *gobinary.Layout
+	globals gobinary.Globals
+	bias    uint64
+	reasons []string
+	poller  *netpoller
+	stacks  *stackReader
+	starts  map[uint64]string // names of start functions, by address
+}
+
+func (p *Process) newReader(b *gobinary.Binary) (*reader, error) {
+	layout, err := b.Layout()
+	if err != nil {
+		return nil, fmt.Errorf("reading the goroutines of process %d: %w", p.PID, err)
+	}
+	reasons, err := b.WaitReasons()
+	if err != nil {
+		return nil, fmt.Errorf("reading the goroutines of process %d: %w", p.PID, err)
+	}
+	bias, err := p.Bias(b)
+	if err != nil {
+		return nil, err
+	}
+	return &reader{
+		p: p, binary: b, layout: layout, globals: b.Globals(), bias: bias, reasons: reasons,
+		stacks: &stackReader{p: p, bias: bias, chains: make(map[string][]uint64)},
+		starts: make(map[uint64]string),
+	}, nil
+}
+
+// maxGoroutines bounds the goroutines, dead ones included, of a process that
+// is to be believed: a g takes at least 2 KiB of stack beside itself.
+const maxGoroutines = 1 << 26
+
+// addresses reads the runtime's list of all goroutines, which never shrinks.
+func (r *reader) addresses() ([]uint64, error) {
+	array, length, err := r.allgs()
+	if err != nil {
+		return nil, err
+	}
+	if length > maxGoroutines {
+		return nil, r.misfit("%d goroutines", length)
+	}
+	return r.words(array, length)
+}
+
+// allgs reads where the list is and how long. The runtime publishes the array
+// before the length (allgadd in runtime/proc.go), so that the length is read first.
+func (r *reader) allgs() (array, length uint64, err error) {
+	lengthAddr, arrayAddr := r.globals.AllGLen, r.globals.AllGPtr
+	if lengthAddr == 0 || arrayAddr == 0 {
+		if r.globals.AllGs == 0 {
+			return 0, 0, fmt.Errorf("reading the goroutines of process %d: runtime.allgs was not found in its executable; build it without -ldflags=-s", r.p.PID)
+		}
+		arrayAddr, lengthAddr = r.globals.AllGs, r.globals.AllGs+8
+	}
+	if length, err = r.word(lengthAddr + r.bias); err != nil {
+		return 0, 0, err
+	}
+	array, err = r.word(arrayAddr + r.bias)
+	return array, length, err
+}
+
+// word reads a word of the process's memory.
+func (r *reader) word(addr uint64) (uint64, error) {
+	words, err := r.words(addr, 1)
+	if err != nil {
+		return 0, err
+	}
+	return words[0], nil
+}
+
+func (r *reader) words(addr, n uint64) ([]uint64, error) {
+	raw := make([]byte, 8*n)
+	if _, err := r.p.ReadAt(raw, int64(addr)); err != nil {
+		return nil, err
+	}
+	words := make([]uint64, n)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(raw[8*i:])
+	}
+	return words, nil
+}
+
+// processors reads the IDs of the processors by address. The runtime cuts
+// runtime.allp to GOMAXPROCS.
+func (r *reader) processors() (map[uint64]int32, error) {
+	ids := make(map[uint64]int32)
+	if r.globals.AllP == 0 {
+		return ids, nil
+	}
+	const maxProcessors = 1 << 16
+	header, err := r.words(r.globals.AllP+r.bias, 2)
+	if err != nil {
+		return nil, err
+	}
+	if header[1] > maxProcessors {
+		return nil, r.misfit("%d processors", header[1])
+	}
+	addrs, err := r.words(header[0], header[1])
+	if err != nil {
+		return nil, err
+	}
+	for i, addr := range addrs {
+		var id [4]byte
+		if _, err := r.p.ReadAt(id[:], int64(addr+uint64(r.layout.P.ID))); err != nil {
+			return nil, err
+		}
+		if got := binary.LittleEndian.Uint32(id[:]); got != uint32(i) {
+			return nil, r.misfit("processor %d has the ID %d", i, got)
+		}
+		ids[addr] = int32(i)
+	}
+	return ids, nil
+}
+
+// rawG is what is read of a runtime.g.
+type rawG struct {
+	addr                            uint64
+	stackLo, stackHi                uint64
+	m                               uint64
+	schedSP, schedPC, schedBP       uint64
+	syscallSP, syscallPC, syscallBP uint64
+	status                          GoroutineStatus
+	goid                            uint64
+	waitReason                      uint8
+	parentGoid, startPC             uint64
+}
+
+// gSize is how much of a g is read.
+func gSize(l *gobinary.LayoutG) int {
+	return sizeUpTo(8, l.StackLo, l.StackHi, l.M, l.SchedSP, l.SchedPC, l.SchedBP, l.SyscallSP, l.SyscallPC,
+		l.SyscallBP, l.AtomicStatus, l.Goid, l.WaitReason, l.ParentGoid, l.StartPC)
+}
+
+func decodeG(l *gobinary.LayoutG, addr uint64, raw []byte) rawG {
+	return rawG{
+		addr:       addr,
+		stackLo:    word(raw, l.StackLo),
+		stackHi:    word(raw, l.StackHi),
+		m:          word(raw, l.M),
+		schedSP:    word(raw, l.SchedSP),
+		schedPC:    word(raw, l.SchedPC),
+		schedBP:    word(raw, l.SchedBP),
+		syscallSP:  word(raw, l.SyscallSP),
+		syscallPC:  word(raw, l.SyscallPC),
+		syscallBP:  word(raw, l.SyscallBP),
+		status:     GoroutineStatus(uint32(word(raw, l.AtomicStatus)) &^ scanBit),
+		goid:       word(raw, l.Goid),
+		waitReason: uint8(word(raw, l.WaitReason)),
+		parentGoid: word(raw, l.ParentGoid),
+		startPC:    word(raw, l.StartPC),
+	}
+}
+
+// gone tells whether the g holds no goroutine at present.
+func (g *rawG) gone() bool {
+	return g.status == GIdle || g.status == GDead || g.status == GDeadExtra
+}
+
+// same tells whether nothing happened to the goroutine between two readings,
+// as far as can be seen.
+func (g *rawG) same(later *rawG) bool {
+	return g.status == later.status && g.goid == later.goid &&
+		g.schedSP == later.schedSP && g.schedPC == later.schedPC && g.syscallSP == later.syscallSP
+}
+
+// settled tells whether the goroutine stands still, so that it has a stack to read.
+func (g *rawG) settled() bool {
+	switch g.status {
+	case GRunnable, GSyscall, GWaiting, GPreempted, GLeaked:
+		return true
+	}
+	return false
+}

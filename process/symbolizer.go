@@ -1,0 +1,149 @@
+package process
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// The Symbolizer's caches hold between one and two times so many entries.
+const (
+	cachedStacks = 1 << 15
+	cachedFrames = 1 << 16
+)
+
+// goexit is what the runtime makes the caller of every goroutine's function.
+const goexit = "runtime.goexit"
+
+// Symbolizer makes stacks of addresses of a process. It makes one [wait.Stack]
+// of each chain of addresses, so that a pointer identifies it; only a chain
+// that was not seen for tens of thousands of others is made anew. It is not
+// safe for concurrent use.
+type Symbolizer struct {
+	binary *gobinary.Binary
+	bias   uint64
+	stacks cache[string, *wait.Stack]
+	frames cache[uint64, []wait.Frame]
+	key    []byte // scratch
+}
+
+// NewSymbolizer makes a Symbolizer for a process that has b loaded at a bias;
+// see [Process.Bias].
+func NewSymbolizer(b *gobinary.Binary, bias uint64) *Symbolizer {
+	return &Symbolizer{
+		binary: b, bias: bias,
+		stacks: cache[string, *wait.Stack]{limit: cachedStacks},
+		frames: cache[uint64, []wait.Frame]{limit: cachedFrames},
+	}
+}
+
+// Stack is the stack of a chain of addresses of the process, innermost first:
+// the first is that of an instruction, the others are return addresses. It is
+// nil if none of them is in a Go function. The runtime's frames are kept, but
+// for runtime.goexit at the root.
+func (s *Symbolizer) Stack(pcs []uint64) *wait.Stack { return s.stack(pcs, s.bias) }
+
+// StackOf is the stack of a goroutine of a [Snapshot], whose addresses are
+// link-time ones: the same pointer as for its addresses in the process.
+func (s *Symbolizer) StackOf(pcs []uint64) *wait.Stack { return s.stack(pcs, 0) }
+
+// Func is the name of the function at an address of the process; empty if there is none.
+func (s *Symbolizer) Func(pc uint64) string {
+	f, _ := s.binary.FuncAt(pc - s.bias)
+	return f.Name
+}
+
+// LinkFunc is the name of the function at a link-time address.
+func (s *Symbolizer) LinkFunc(pc uint64) string {
+	f, _ := s.binary.FuncAt(pc)
+	return f.Name
+}
+
+func (s *Symbolizer) stack(pcs []uint64, bias uint64) *wait.Stack {
+	s.key = s.key[:0]
+	for _, pc := range pcs {
+		s.key = binary.LittleEndian.AppendUint64(s.key, pc-bias)
+	}
+	key := string(s.key)
+	if stack, ok := s.stacks.get(key); ok {
+		return stack
+	}
+	var frames []wait.Frame // innermost first
+	for i, pc := range pcs {
+		pc -= bias
+		if i > 0 {
+			pc-- // into the call, which may be the last of its line or function
+		}
+		frames = append(frames, s.framesAt(pc)...)
+	}
+	stack := s.fold(frames)
+	s.stacks.put(key, stack)
+	return stack
+}
+
+func (s *Symbolizer) framesAt(pc uint64) []wait.Frame {
+	frames, ok := s.frames.get(pc)
+	if !ok {
+		frames = s.binary.Frames(pc)
+		s.frames.put(pc, frames)
+	}
+	return frames
+}
+
+// fold makes a stack of frames, innermost first.
+func (s *Symbolizer) fold(frames []wait.Frame) *wait.Stack {
+	for len(frames) > 0 && frames[len(frames)-1].Func == goexit {
+		frames = frames[:len(frames)-1]
+	}
+	if len(frames) == 0 {
+		return nil
+	}
+	own := max(0, slices.IndexFunc(frames, func(f wait.Frame) bool { return !s.binary.Stdlib(f) }))
+	var funcs, lines strings.Builder
+	for i, f := range slices.Backward(frames) {
+		if i < len(frames)-1 {
+			funcs.WriteByte(';')
+			lines.WriteByte(';')
+		}
+		funcs.WriteString(unfold(f.Func))
+		lines.WriteString(unfold(fileLine(f)))
+	}
+	return &wait.Stack{
+		Funcs: funcs.String(), Lines: lines.String(),
+		Func: frames[own].Func, Line: fileLine(frames[own]),
+	}
+}
+
+func fileLine(f wait.Frame) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
+
+// unfold takes the separator of folded stacks out of a name.
+func unfold(name string) string { return strings.ReplaceAll(name, ";", ",") }
+
+// cache holds what was used lately: when it is full, what was not used since
+// it was half full last is dropped at once.
+type cache[K comparable, V any] struct {
+	limit       int
+	young, aged map[K]V
+}
+
+func (c *cache[K, V]) get(key K) (V, bool) {
+	if value, ok := c.young[key]; ok {
+		return value, true
+	}
+	value, ok := c.aged[key]
+	if ok {
+		c.put(key, value)
+	}
+	return value, ok
+}
+
+func (c *cache[K, V]) put(key K, value V) {
+	if c.young == nil || len(c.young) >= c.limit {
+		c.young, c.aged = make(map[K]V), c.young
+	}
+	c.young[key] = value
+}

@@ -1,0 +1,249 @@
+// Waiters has goroutines wait in every way that a snapshot is to tell, writes
+// what it knows of them itself to a file, and says "ready".
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// View is the program's own view of itself.
+type View struct {
+	Waiters    []Waiter
+	Goroutines string // runtime.Stack of all goroutines
+	GOMAXPROCS int
+	NumCPU     int
+	PID        int
+}
+
+// Waiter is a goroutine that waits.
+type Waiter struct {
+	Kind        string // what it waits in; the name of its function begins so
+	Goid        uint64
+	FD          int // -1 for none
+	Local, Peer string
+}
+
+var (
+	conns = flag.Int("conns", 3, "idle TCP connections")
+	view  = flag.String("view", "view.json", "file to write")
+
+	mu      sync.Mutex
+	waiters []Waiter
+)
+
+func main() {
+	flag.Parse()
+	dir := filepath.Dir(*view)
+	tcp(*conns)
+	unix("unix", filepath.Join(dir, "socket"))
+	unix("abstract", "@netpolltrace-waiters-"+fmt.Sprint(os.Getpid()))
+	udp()
+	pipe()
+	blockedWrite()
+	blocked()
+	systemCall()
+	foreignEpoll()
+
+	v := View{Goroutines: settled(), GOMAXPROCS: runtime.GOMAXPROCS(0), NumCPU: runtime.NumCPU(), PID: os.Getpid()}
+	mu.Lock()
+	v.Waiters = waiters
+	mu.Unlock()
+	text, err := json.Marshal(v)
+	check(err)
+	check(os.WriteFile(*view, text, 0o600))
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// note notes down what the calling goroutine is about to do.
+func note(kind string, fd int, local, peer string) {
+	mu.Lock()
+	defer mu.Unlock()
+	waiters = append(waiters, Waiter{Kind: kind, Goid: goid(), FD: fd, Local: local, Peer: peer})
+}
+
+func goid() uint64 {
+	var buf [64]byte
+	var id uint64
+	_, err := fmt.Sscanf(string(buf[:runtime.Stack(buf[:], false)]), "goroutine %d ", &id)
+	check(err)
+	return id
+}
+
+var unsettled = regexp.MustCompile(`(?m)^goroutine \d+ \[runn`)
+
+// settled returns a dump of all goroutines in which only this one runs.
+func settled() string {
+	buf := make([]byte, 64<<20)
+	for {
+		mu.Lock()
+		noted := len(waiters)
+		mu.Unlock()
+		dump := buf[:runtime.Stack(buf, true)]
+		if len(unsettled.FindAll(dump, 2)) == 1 && noted >= runtime.NumGoroutine()-1 {
+			return string(dump)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func descriptor(c syscall.Conn) int {
+	raw, err := c.SyscallConn()
+	check(err)
+	fd := -1
+	check(raw.Control(func(f uintptr) { fd = int(f) }))
+	return fd
+}
+
+type conn interface {
+	net.Conn
+	syscall.Conn
+}
+
+func acceptNext(kind string, l net.Listener) {
+	note(kind, descriptor(l.(syscall.Conn)), l.Addr().String(), "")
+	l.Accept()
+}
+
+func readNext(kind string, c conn) {
+	local, peer := c.LocalAddr().String(), ""
+	if p := c.RemoteAddr(); p != nil {
+		peer = p.String()
+	}
+	note(kind, descriptor(c), local, peer)
+	c.Read(make([]byte, 1))
+}
+
+func pair(l net.Listener) (dialed, accepted conn) {
+	d, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	check(err)
+	a, err := l.Accept()
+	check(err)
+	return d.(conn), a.(conn)
+}
+
+func tcp(n int) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue // no IPv6 here
+		}
+		for i := 0; i < n; i++ {
+			d, a := pair(l)
+			go readNext("dialed", d)
+			go readNext("accepted", a)
+		}
+		n = 1
+		go acceptNext("listening", l)
+	}
+}
+
+func unix(kind, address string) {
+	l, err := net.Listen("unix", address)
+	check(err)
+	d, a := pair(l)
+	go readNext(kind+" dialed", d)
+	go readNext(kind+" accepted", a)
+	go acceptNext(kind+" listening", l)
+}
+
+func udp() {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	check(err)
+	client, err := net.Dial("udp", server.LocalAddr().String())
+	check(err)
+	go readNext("udp bound", server.(*net.UDPConn))
+	go readNext("udp dialed", client.(conn))
+}
+
+func pipe() {
+	r, w, err := os.Pipe()
+	check(err)
+	go func() {
+		note("pipe", descriptor(r), "", "")
+		r.Read(make([]byte, 1))
+		w.Close()
+	}()
+}
+
+func blockedWrite() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	d, a := pair(l)
+	go func() {
+		note("write", descriptor(d), d.LocalAddr().String(), d.RemoteAddr().String())
+		d.Write(make([]byte, 64<<20))
+		a.Close()
+		l.Close()
+	}()
+}
+
+func blocked() {
+	go func() {
+		note("sleep", -1, "", "")
+		time.Sleep(time.Hour)
+	}()
+	go func() {
+		note("chan receive", -1, "", "")
+		<-make(chan int)
+	}()
+	go func() {
+		note("select", -1, "", "")
+		select {
+		case <-make(chan int):
+		case <-make(chan string):
+		}
+	}()
+	go recurse(300)
+}
+
+func recurse(n int) {
+	if n > 0 {
+		recurse(n - 1)
+		return
+	}
+	note("deep", -1, "", "")
+	<-make(chan int)
+}
+
+func systemCall() {
+	var fds [2]int
+	check(syscall.Pipe(fds[:]))
+	go func() {
+		note("syscall", -1, "", "")
+		syscall.Read(fds[0], make([]byte, 1))
+	}()
+}
+
+// foreignEpoll has an event loop of its own, as some servers do.
+func foreignEpoll() {
+	ep, err := syscall.EpollCreate1(0)
+	check(err)
+	for i := 0; i < 20; i++ {
+		var fds [2]int
+		check(syscall.Pipe(fds[:]))
+		check(syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, fds[0], &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fds[0])}))
+	}
+	go func() {
+		note("syscall", -1, "", "")
+		syscall.EpollWait(ep, make([]syscall.EpollEvent, 1), -1)
+	}()
+}
