@@ -13,9 +13,14 @@
 package gobinary
 
 import (
+	"bytes"
 	"debug/buildinfo"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
-
+	"fmt"
+	"os"
+	"sync"
 )
 
 // ErrNotGo is wrapped by errors about files that no Go toolchain made.
@@ -25,26 +30,28 @@ var ErrNotGo = errors.New("not a Go executable")
 // cannot read: too old or unknown versions of Go, and other architectures.
 var ErrUnsupported = errors.New("unsupported Go executable")
 
-// Binary is an open Go executable. Its methods may be called concurrently.
+// Binary is an open Go executable. Its methods may be called concurrently, but
+// not after Close.
 type Binary struct {
 	Path      string
 	GoVersion string // as runtime.Version prints it: go1.26.8
 	Arch      string // as Go names it: amd64 or arm64
 	BuildID   string // Go's build ID; empty when the linker was told to leave it out
-	MainPath  string // package path of the main package
+	MainPath  string // import path of the main package; empty when not recorded
 	PIE       bool   // position-independent: a process loads it at a bias
 	Cgo       bool   // runtime/cgo is linked in: threads may run C code
 	Race      bool   // built with the race detector
 	Stripped  bool   // without a symbol table
 	HasDWARF  bool
 
-	info    *buildinfo.BuildInfo
 	version version
 	image   *image
+	unmap   func() error
 	tab     *pclntab
-	module  moduledata
 	arch    *arch
+	stdlib  stdlib
 
+	known   func() map[string]Func // by name, the functions of knownFuncs that there are
 	layout  func() (*Layout, error)
 	places  func() (*Places, error)
 	globals func() Globals
@@ -55,4 +62,162 @@ type Func struct {
 	Name  string
 	Entry uint64
 	End   uint64 // the address after its last byte, padding included
+}
+
+// Open maps an executable and reads its headers; all else is read when it is
+// asked for. The error says what the file is not: it wraps [ErrNotGo] or
+// [ErrUnsupported] where that is the cause.
+//
+// The file must not be truncated while it is open. That of a running program
+// cannot be.
+func Open(path string) (*Binary, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, unmap, err := mapFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %s: %w", path, err)
+	}
+	b, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, errors.Join(err, unmap()))
+	}
+	b.Path, b.unmap = path, unmap
+	return b, nil
+}
+
+// Close unmaps the file. What the methods returned stays valid.
+func (b *Binary) Close() error { return b.unmap() }
+
+// parse reads an executable's headers.
+func parse(data []byte) (*Binary, error) {
+	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
+		return nil, fmt.Errorf("%w for Linux: it is no ELF file; name the executable that runs, not a script that starts it", ErrNotGo)
+	}
+	img, err := newImage(data)
+	if err != nil {
+		return nil, err
+	}
+	b := &Binary{image: img}
+	info, err := b.identify()
+	if err != nil {
+		return nil, err
+	}
+	if b.tab, err = findPCLNTab(img); err != nil {
+		return nil, err
+	}
+	module, err := findModuledata(img, b.tab, b.version)
+	if err != nil {
+		return nil, err
+	}
+	b.tab.text = module.text
+	b.tab.gofunc = img.from(module.gofunc)
+	b.known = sync.OnceValue(b.findKnown)
+	b.Cgo = b.has("crosscall2")
+	b.Race = b.has("runtime.racefuncenter")
+	b.stdlib = newStdlib(info, b.runtimeFile())
+	b.layout = sync.OnceValues(b.findLayout)
+	b.globals = sync.OnceValue(b.findGlobals)
+	b.places = sync.OnceValues(b.findPlaces)
+	return b, nil
+}
+
+// identify reads what the headers and the build information say.
+func (b *Binary) identify() (*buildinfo.BuildInfo, error) {
+	f := b.image.elf
+	if b.arch = archOf(f.Machine); b.arch == nil {
+		return nil, fmt.Errorf("%w: its architecture is %v; only amd64 and arm64 can be traced", ErrUnsupported, f.Machine)
+	}
+	b.Arch = b.arch.name
+	b.image.relative = b.arch.relative
+	info, err := buildinfo.Read(bytes.NewReader(b.image.data))
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w); name a program built by Go", ErrNotGo, err)
+	}
+	b.GoVersion = info.GoVersion
+	var ok bool
+	if b.version, ok = parseVersion(info.GoVersion); !ok {
+		return nil, fmt.Errorf("%w: its Go version is %q; build it with a release of Go", ErrUnsupported, info.GoVersion)
+	}
+	if b.version.before(oldestMinor, 0) {
+		return nil, fmt.Errorf("%w: it was built by %s; build it with Go 1.%d or newer", ErrUnsupported, info.GoVersion, oldestMinor)
+	}
+	b.MainPath = info.Path
+	b.BuildID = goBuildID(f)
+	b.PIE = f.Type == elf.ET_DYN
+	b.Stripped = f.SectionByType(elf.SHT_SYMTAB) == nil
+	b.HasDWARF = f.Section(".debug_info") != nil || f.Section(".zdebug_info") != nil
+	return info, nil
+}
+
+// goBuildID reads the note that Go's linker writes.
+func goBuildID(f *elf.File) string {
+	s := f.Section(".note.go.buildid")
+	if s == nil {
+		return ""
+	}
+	note, err := s.Data()
+	const header = 16 // name's size, description's size, type, "Go\0\0"
+	if err != nil || len(note) < header || string(note[12:16]) != "Go\x00\x00" {
+		return ""
+	}
+	id := note[header:]
+	return string(id[:min(uint64(binary.LittleEndian.Uint32(note[4:])), uint64(len(id)))])
+}
+
+// Func looks a function up by the name that the linker gave it.
+func (b *Binary) Func(name string) (Func, bool) {
+	if f, ok := b.known()[name]; ok {
+		return f, true
+	}
+	for _, i := range b.tab.find(func(n []byte) bool { return string(n) == name }) {
+		return b.tab.function(i), true
+	}
+	return Func{}, false
+}
+
+// FuncAt finds the function that an address is in, whatever was inlined there.
+func (b *Binary) FuncAt(pc uint64) (Func, bool) {
+	i, ok := b.tab.index(pc)
+	if !ok {
+		return Func{}, false
+	}
+	return b.tab.function(i), true
+}
+
+// FileOffset is where in the file the byte at an address is: what a uprobe is
+// placed by.
+func (b *Binary) FileOffset(addr uint64) (uint64, error) {
+	s, ok := b.image.segmentOf(addr)
+	if !ok {
+		return 0, fmt.Errorf("address %#x is in no segment of %s", addr, b.Path)
+	}
+	return s.offset + addr - s.addr, nil
+}
+
+// findKnown looks up the functions of knownFuncs.
+func (b *Binary) findKnown() map[string]Func {
+	wanted := make(map[string]bool, len(knownFuncs))
+	for _, name := range knownFuncs {
+		wanted[name] = true
+	}
+	known := make(map[string]Func, len(knownFuncs))
+	for name, i := range b.tab.find(func(n []byte) bool { return wanted[string(n)] }) {
+		known[name] = b.tab.function(i)
+	}
+	return known
+}
+
+// runtimeFile is the file in which runtime.main is.
+func (b *Binary) runtimeFile() string {
+	main, ok := b.known()[fnMain]
+	if !ok {
+		return ""
+	}
+	for _, f := range b.Frames(main.Entry) {
+		return f.File
+	}
+	return ""
 }

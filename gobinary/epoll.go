@@ -20,3 +20,22 @@ func (d EpollDecoding) PollDesc(data uint64) uint64 {
 func (d EpollDecoding) Tag(data uint64) uint64 {
 	return data & (1<<d.TagBits - 1)
 }
+
+// EpollDecodings is every way known in which epoll_event.data holds a pollDesc,
+// that of this version first. The one that agrees with the process (the
+// pollDesc's fd is the event's) is right; patch releases have changed it.
+func (b *Binary) EpollDecodings() []EpollDecoding {
+	all := make([]EpollDecoding, 0, len(decodings))
+	own := len(decodings) - 1
+	for i := len(decodings) - 1; i >= 0; i-- {
+		if d := decodings[i]; !b.version.before(d.minor, d.patch) {
+			own = i
+		}
+	}
+	for i := range decodings {
+		d := decodings[(own+i)%len(decodings)].EpollDecoding
+		d.SignExtend = b.arch.signExtend && d.Shr != 0
+		all = append(all, d)
+	}
+	return all
+}

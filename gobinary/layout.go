@@ -1,6 +1,11 @@
 package gobinary
 
-import "math"
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+)
 
 // NoField is the offset of a field that this version of Go does not have.
 const NoField uint32 = math.MaxUint32
@@ -42,4 +47,112 @@ type LayoutP struct {
 // LayoutPollDesc is of runtime.pollDesc, what the netpoller knows of a descriptor.
 type LayoutPollDesc struct {
 	Link, FD, FDSeq, AtomicInfo, RG, WG, Self, Size uint32
+}
+
+// Layout is the layout of the runtime's structures in this executable.
+//
+// It is taken from the embedded table if the executable was built by a release
+// that is in it: that costs nothing, while the DWARF of a large program takes
+// part of a second to unpack. For all other toolchains (newer releases, release
+// candidates, experiments) DWARF is asked first, and a table entry of the same
+// minor version taken only without it; Source then says so. Patch releases have
+// changed layouts, so whoever can should check the answer against the process.
+func (b *Binary) Layout() (*Layout, error) { return b.layout() }
+
+func (b *Binary) findLayout() (*Layout, error) {
+	table, err := readOffsets()
+	if err != nil {
+		return nil, err
+	}
+	entry, exact := table.lookup(b.version)
+	if exact {
+		return entry.layout(), nil
+	}
+	if b.HasDWARF {
+		l, err := dwarfLayout(b)
+		if err == nil || entry == nil {
+			return l, err
+		}
+	}
+	if entry == nil {
+		return nil, fmt.Errorf("%w: the offsets of %s are not known and the executable has no DWARF; "+
+			"build it without -ldflags=-w, or use a newer netpolltrace", ErrUnsupported, b.GoVersion)
+	}
+	l := entry.layout()
+	l.Source += ", not checked for " + b.GoVersion
+	return l, nil
+}
+
+//go:embed offsets.json
+var offsetsJSON []byte
+
+// offsetTable is the content of offsets.json, oldest releases first. It is the
+// same for all architectures: sizeof(runtime.p), which differs, is not in it.
+// "go test -run TestToolchains -update" writes it.
+type offsetTable []offsetEntry
+
+// offsetEntry holds the offsets that a range of releases has in common.
+type offsetEntry struct {
+	First   string            `json:"first"` // release
+	Last    string            `json:"last"`  // the last release that was looked at
+	Offsets map[string]uint32 `json:"offsets"`
+}
+
+func readOffsets() (offsetTable, error) {
+	var t offsetTable
+	if err := json.Unmarshal(offsetsJSON, &t); err != nil {
+		return nil, fmt.Errorf("reading the embedded offsets.json: %w", err)
+	}
+	return t, nil
+}
+
+// lookup finds the entry of a release. Where there is none it finds the last
+// one of the same minor version before it, or nil, and reports false.
+func (t offsetTable) lookup(v version) (entry *offsetEntry, exact bool) {
+	for i := range t {
+		first, _ := parseVersion(t[i].First)
+		if first.minor != v.minor || first.compare(v) > 0 {
+			continue
+		}
+		last, _ := parseVersion(t[i].Last)
+		entry, exact = &t[i], last.compare(v) >= 0 && !v.altered
+	}
+	return entry, exact
+}
+
+// layout puts the offsets in their places.
+func (e *offsetEntry) layout() *Layout {
+	l := &Layout{Source: "table " + e.First + " to " + e.Last}
+	for _, f := range fields {
+		*f.in(l) = NoField
+		if offset, ok := e.Offsets[f.key()]; ok {
+			*f.in(l) = offset
+		}
+	}
+	return l
+}
+
+// key is the field's name in offsets.json.
+func (f field) key() string { return f.typ + "." + f.path }
+
+// dwarfLayout reads the layout from the executable's DWARF.
+func dwarfLayout(b *Binary) (*Layout, error) {
+	data, err := b.image.elf.DWARF()
+	if err != nil {
+		return nil, fmt.Errorf("reading DWARF: %w", err)
+	}
+	types, err := runtimeTypes(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading DWARF: %w", err)
+	}
+	l := &Layout{Source: "DWARF"}
+	for _, f := range fields {
+		offset, found := types.offset(f)
+		if !found && f.inVersion(b.version) {
+			return nil, fmt.Errorf("%w: %s has no field %s.%s; use a newer netpolltrace",
+				ErrUnsupported, b.GoVersion, f.typ, f.path)
+		}
+		*f.in(l) = offset
+	}
+	return l, nil
 }

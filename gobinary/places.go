@@ -1,5 +1,10 @@
 package gobinary
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Place is one instruction on which a probe can sit.
 type Place struct {
 	Func   string // the function it is in; empty when the place was not found
@@ -9,6 +14,8 @@ type Place struct {
 	// Emulated tells that the kernel emulates the instruction when a uprobe
 	// sits on it, instead of stepping over a copy of it: one trap a hit, not two.
 	Emulated bool
+	// Repeats tells that a call passes the place again after its stack was grown.
+	Repeats bool
 }
 
 // Found tells whether the place exists in this executable.
@@ -35,8 +42,9 @@ type Places struct {
 	// IOResumeOld is the register that holds the outcome at IOResume: 1 ready,
 	// 0 not ready (a deadline or a close).
 	IOResumeOld Register
-	// NetpollGoready is where deadlines and closes make a goroutine runnable:
-	// AX|R0 = g, BX|R1 = traceskip.
+	// NetpollGoready is in the prologue of netpollgoready, or of goready where
+	// that was inlined (up to Go 1.20): deadlines and closes make a goroutine
+	// runnable there, goready's other callers too. AX|R0 = g, BX|R1 = traceskip.
 	NetpollGoready Place
 	// Park is in the prologue of gopark. AX|R0 = unlockf, BX|R1 = lock,
 	// CX|R2 = reason, R14|R28 = g.
@@ -49,8 +57,10 @@ type Places struct {
 	// Netpoll is in the prologue of netpoll. AX|R0 = delay in nanoseconds,
 	// negative to block.
 	Netpoll Place
-	// NetpollReady is in the prologue of netpollready. BX|R1 = pollDesc,
-	// CX|R2 = mode: 'r', 'w' or their sum.
+	// NetpollReady is in the prologue of netpollready, or its call in netpoll
+	// where the prologue has no cheap place (arm64 from Go 1.22 on: then the
+	// return address is not there yet). BX|R1 = pollDesc, CX|R2 = mode: 'r', 'w'
+	// or their sum.
 	NetpollReady Place
 
 	// ReturnRegister holds the return address at the places in a prologue;
@@ -75,4 +85,220 @@ type Places struct {
 type NaivePlaces struct {
 	BlockEntry Place // the first instruction of netpollblock
 	AfterPark  Place // the instruction after its call of gopark
+}
+
+// Places finds where the moments of a wait can be probed. Every place is an
+// instruction: functions are decoded from their entry. What cannot be found is
+// listed in Missing and is no error.
+func (b *Binary) Places() (*Places, error) { return b.places() }
+
+func (b *Binary) findPlaces() (*Places, error) {
+	p := &Places{ReturnRegister: b.arch.returnAddress}
+	missing := func(err error) {
+		if err != nil {
+			p.Missing = append(p.Missing, err.Error())
+		}
+	}
+	missing(b.findBlock(p))
+	goready := fnNetpollGoready
+	if !b.has(goready) {
+		goready = fnGoready
+	}
+	for _, prologue := range [...]struct {
+		place    *Place
+		function string
+	}{
+		{&p.NetpollGoready, goready},
+		{&p.Park, fnGopark},
+		{&p.Ready, fnReady},
+		{&p.Execute, fnExecute},
+		{&p.Netpoll, fnNetpoll},
+	} {
+		place, err := b.prologuePlace(prologue.function)
+		missing(err)
+		*prologue.place = place
+	}
+	missing(b.findNetpollReady(p))
+	missing(b.findNetpollers(p))
+	if len(p.Missing) > 0 && !p.IOPark.Found() && !p.Park.Found() {
+		return nil, fmt.Errorf("finding probe places of %s: %s", b.GoVersion, strings.Join(p.Missing, "; "))
+	}
+	return p, nil
+}
+
+// has tells whether a known function is in the executable.
+func (b *Binary) has(function string) bool {
+	_, ok := b.known()[function]
+	return ok
+}
+
+// code looks up a known function and disassembles it.
+func (b *Binary) code(function string) (Func, []instruction, error) {
+	f, ok := b.known()[function]
+	if !ok {
+		return Func{}, nil, fmt.Errorf("%s is not in the executable", function)
+	}
+	list, err := b.disassemble(f)
+	return f, list, err
+}
+
+// place describes an instruction of a function.
+func (b *Binary) place(f Func, ins instruction) Place {
+	p := Place{Func: f.Name, Addr: ins.addr, Offset: ins.addr - f.Entry, Emulated: ins.emulated}
+	if code, err := b.image.bytes(ins.addr, ins.size); err == nil {
+		p.Instr = b.arch.syntax(code, ins.addr)
+	}
+	return p
+}
+
+// findBlock finds the places of a wait in the netpoller:
+//
+//	gopark(netpollblockcommit, unsafe.Pointer(gpp), waitReasonIOWait, traceBlockNet, 5)
+//	old := gpp.Swap(pdNil)
+//	if old > pdWait { throw("runtime: corrupted polldesc") }
+//
+// IOPark is the call, IOResume the jump of the last line: the first one after
+// the call that compares with pdWait, 2. The sequence is in netpollblock, or in
+// pollWait where that was inlined into it.
+// See https://github.com/golang/go/blob/go1.26.0/src/runtime/netpoll.go (netpollblock).
+func (b *Binary) findBlock(p *Places) error {
+	const pdWait = 2
+	gopark, ok := b.known()[fnGopark]
+	if !ok {
+		return fmt.Errorf("%s is not in the executable", fnGopark)
+	}
+	f, list, call, err := b.findCallOf(gopark, fnPollWait, fnNetpollBlock)
+	if err != nil {
+		return err
+	}
+	p.IOPark = b.place(f, list[call])
+	p.Naive.BlockEntry = b.place(f, list[0])
+	for i := call + 1; i+1 < len(list); i++ {
+		if i == call+1 {
+			p.Naive.AfterPark = b.place(f, list[i])
+		}
+		if ins := list[i]; ins.op == opCompare && ins.value == pdWait && list[i+1].op == opBranch {
+			p.IOResume, p.IOResumeOld = b.place(f, list[i+1]), ins.reg
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has no comparison with pdWait after its call of gopark", f.Name)
+}
+
+// findCallOf finds the first of some functions that calls another one, and the
+// index of the call.
+func (b *Binary) findCallOf(callee Func, callers ...string) (Func, []instruction, int, error) {
+	var reasons []string
+	for _, name := range callers {
+		f, list, err := b.code(name)
+		if err != nil {
+			reasons = append(reasons, err.Error())
+			continue
+		}
+		for i, ins := range list {
+			if ins.op == opCall && ins.target == callee.Entry {
+				return f, list, i, nil
+			}
+		}
+		reasons = append(reasons, name+" does not call "+callee.Name)
+	}
+	return Func{}, nil, 0, fmt.Errorf("%s", strings.Join(reasons, "; "))
+}
+
+// prologuePlace finds a place at which a function's arguments are still in
+// their registers, on an instruction that the kernel emulates: the push of the
+// frame pointer, or the jump to morestack before it where the function does not
+// push (up to Go 1.20, and on arm64).
+func (b *Binary) prologuePlace(function string) (Place, error) {
+	f, list, err := b.code(function)
+	if err != nil {
+		return Place{}, err
+	}
+	checked := false
+	for i, ins := range list {
+		checked = checked || ins.stackCheck
+		if ins.emulated {
+			if checked && ins.op == opBranch && i+1 < len(list) && list[i+1].op == opPush {
+				return b.place(f, list[i+1]), nil
+			}
+			p := b.place(f, ins)
+			p.Repeats = checked && ins.op == opBranch
+			return p, nil
+		}
+		if !ins.harmless {
+			break
+		}
+	}
+	return Place{}, fmt.Errorf("the prologue of %s has no instruction that the kernel emulates", function)
+}
+
+// findNetpollReady finds where the netpoller makes goroutines runnable.
+func (b *Binary) findNetpollReady(p *Places) (err error) {
+	if p.NetpollReady, err = b.prologuePlace(fnNetpollReady); err == nil {
+		return nil
+	}
+	ready, ok := b.known()[fnNetpollReady]
+	if !ok {
+		return err
+	}
+	f, list, call, err := b.findCallOf(ready, fnNetpoll)
+	if err != nil {
+		return err
+	}
+	p.NetpollReady = b.place(f, list[call])
+	return nil
+}
+
+// findNetpollers finds who calls netpoll, and netpollready where netpoll was
+// inlined.
+func (b *Binary) findNetpollers(p *Places) error {
+	netpoll, polls := b.known()[fnNetpoll]
+	ready, readies := b.known()[fnNetpollReady]
+	if !polls || !readies {
+		return fmt.Errorf("%s or %s is not in the executable", fnNetpoll, fnNetpollReady)
+	}
+	var without []string
+	for _, n := range netpollers {
+		if !b.has(n.function) {
+			continue // the other spelling of findRunnable, or inlined
+		}
+		_, list, err := b.code(n.function)
+		if err != nil {
+			return err
+		}
+		calls, inlined := returnsOf(list, netpoll), returnsOf(list, ready)
+		p.NetpollCalls = append(p.NetpollCalls, pollers(n.poller, calls)...)
+		p.NetpollReadyCalls = append(p.NetpollReadyCalls, pollers(n.poller, inlined)...)
+		if len(calls)+len(inlined) == 0 {
+			without = append(without, n.poller)
+		}
+	}
+	if len(without) > 0 {
+		return fmt.Errorf("no call of netpoll in %s", strings.Join(without, ", "))
+	}
+	return nil
+}
+
+// returnsOf lists the return addresses of the calls of a function.
+func returnsOf(list []instruction, callee Func) []uint64 {
+	var returns []uint64
+	for _, ins := range list {
+		if ins.op == opCall && ins.target == callee.Entry {
+			returns = append(returns, ins.addr+ins.size)
+		}
+	}
+	return returns
+}
+
+// pollers names the calls of one function: the second one of findRunnable is
+// the one that may block.
+func pollers(name string, returns []uint64) []NetpollCall {
+	var calls []NetpollCall
+	for i, addr := range returns {
+		if i == 1 && name == "findRunnable" {
+			name += " blocking"
+		}
+		calls = append(calls, NetpollCall{Return: addr, Poller: name})
+	}
+	return calls
 }

@@ -1,0 +1,3 @@
+module dotless/server
+
+go 1.18
