@@ -201,5 +201,6 @@ func FuzzParsers(f *testing.F) {
 		parseCPUStat(string(text))
 		parseCPUList(string(text))
 		parseSchedstat(string(text))
+		parseUnixDiag(text, make(map[uint32]unixSocket))
 	})
 }

@@ -69,6 +69,7 @@ func (p *Process) sockets(fds map[int]FD) (SocketTable, error) {
 		}
 	}
 	table.assignRoles()
+	p.addUnixPeers(table)
 	return table, nil
 }
 

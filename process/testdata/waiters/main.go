@@ -29,9 +29,12 @@ type View struct {
 
 // Waiter is a goroutine that waits.
 type Waiter struct {
-	Kind        string // what it waits in; the name of its function begins so
+	// Kind is the protocol and, where it has one, the role of what it waits
+	// for; or else what it does.
+	Kind        string
 	Goid        uint64
 	FD          int // -1 for none
+	Write       bool
 	Local, Peer string
 }
 
@@ -47,8 +50,8 @@ func main() {
 	flag.Parse()
 	dir := filepath.Dir(*view)
 	tcp(*conns)
-	unix("unix", filepath.Join(dir, "socket"))
-	unix("abstract", "@netpolltrace-waiters-"+fmt.Sprint(os.Getpid()))
+	unix(filepath.Join(dir, "socket"))
+	unix("@netpolltrace-waiters-" + fmt.Sprint(os.Getpid()))
 	udp()
 	pipe()
 	blockedWrite()
@@ -74,10 +77,11 @@ func check(err error) {
 }
 
 // note notes down what the calling goroutine is about to do.
-func note(kind string, fd int, local, peer string) {
+func note(w Waiter) {
+	w.Goid = goid()
 	mu.Lock()
 	defer mu.Unlock()
-	waiters = append(waiters, Waiter{Kind: kind, Goid: goid(), FD: fd, Local: local, Peer: peer})
+	waiters = append(waiters, w)
 }
 
 func goid() uint64 {
@@ -88,7 +92,13 @@ func goid() uint64 {
 	return id
 }
 
-var unsettled = regexp.MustCompile(`(?m)^goroutine \d+ \[runn`)
+// systemCalls is how many goroutines wait in a system call.
+const systemCalls = 2
+
+var (
+	running = regexp.MustCompile(`(?m)^goroutine \d+ \[runn`)
+	calling = regexp.MustCompile(`(?m)^goroutine \d+ \[syscall`)
+)
 
 // settled returns a dump of all goroutines in which only this one runs.
 func settled() string {
@@ -98,7 +108,7 @@ func settled() string {
 		noted := len(waiters)
 		mu.Unlock()
 		dump := buf[:runtime.Stack(buf, true)]
-		if len(unsettled.FindAll(dump, 2)) == 1 && noted >= runtime.NumGoroutine()-1 {
+		if len(running.FindAll(dump, -1)) == 1 && len(calling.FindAll(dump, -1)) == systemCalls && noted == runtime.NumGoroutine()-1 {
 			return string(dump)
 		}
 		time.Sleep(time.Millisecond)
@@ -119,16 +129,28 @@ type conn interface {
 }
 
 func acceptNext(kind string, l net.Listener) {
-	note(kind, descriptor(l.(syscall.Conn)), l.Addr().String(), "")
+	note(Waiter{Kind: kind, FD: descriptor(l.(syscall.Conn)), Local: l.Addr().String()})
 	l.Accept()
 }
 
-func readNext(kind string, c conn) {
-	local, peer := c.LocalAddr().String(), ""
-	if p := c.RemoteAddr(); p != nil {
-		peer = p.String()
+func waiter(kind string, c conn) Waiter {
+	w := Waiter{Kind: kind, FD: descriptor(c), Local: name(c.LocalAddr())}
+	if peer := c.RemoteAddr(); peer != nil {
+		w.Peer = name(peer)
 	}
-	note(kind, descriptor(c), local, peer)
+	return w
+}
+
+// name is an address as text; a unix socket without one is "@" or "" to Go.
+func name(a net.Addr) string {
+	if a.String() == "@" {
+		return ""
+	}
+	return a.String()
+}
+
+func readNext(kind string, c conn) {
+	note(waiter(kind, c))
 	c.Read(make([]byte, 1))
 }
 
@@ -148,21 +170,21 @@ func tcp(n int) {
 		}
 		for i := 0; i < n; i++ {
 			d, a := pair(l)
-			go readNext("dialed", d)
-			go readNext("accepted", a)
+			go readNext("tcp dialed", d)
+			go readNext("tcp accepted", a)
 		}
 		n = 1
-		go acceptNext("listening", l)
+		go acceptNext("tcp listening", l)
 	}
 }
 
-func unix(kind, address string) {
+func unix(address string) {
 	l, err := net.Listen("unix", address)
 	check(err)
 	d, a := pair(l)
-	go readNext(kind+" dialed", d)
-	go readNext(kind+" accepted", a)
-	go acceptNext(kind+" listening", l)
+	go readNext("unix dialed", d)
+	go readNext("unix accepted", a)
+	go acceptNext("unix listening", l)
 }
 
 func udp() {
@@ -170,7 +192,7 @@ func udp() {
 	check(err)
 	client, err := net.Dial("udp", server.LocalAddr().String())
 	check(err)
-	go readNext("udp bound", server.(*net.UDPConn))
+	go readNext("udp", server.(*net.UDPConn))
 	go readNext("udp dialed", client.(conn))
 }
 
@@ -178,7 +200,7 @@ func pipe() {
 	r, w, err := os.Pipe()
 	check(err)
 	go func() {
-		note("pipe", descriptor(r), "", "")
+		note(Waiter{Kind: "pipe", FD: descriptor(r)})
 		r.Read(make([]byte, 1))
 		w.Close()
 	}()
@@ -189,7 +211,9 @@ func blockedWrite() {
 	check(err)
 	d, a := pair(l)
 	go func() {
-		note("write", descriptor(d), d.LocalAddr().String(), d.RemoteAddr().String())
+		w := waiter("tcp dialed", d)
+		w.Write = true
+		note(w)
 		d.Write(make([]byte, 64<<20))
 		a.Close()
 		l.Close()
@@ -198,15 +222,15 @@ func blockedWrite() {
 
 func blocked() {
 	go func() {
-		note("sleep", -1, "", "")
+		note(Waiter{Kind: "sleep", FD: -1})
 		time.Sleep(time.Hour)
 	}()
 	go func() {
-		note("chan receive", -1, "", "")
+		note(Waiter{Kind: "chan receive", FD: -1})
 		<-make(chan int)
 	}()
 	go func() {
-		note("select", -1, "", "")
+		note(Waiter{Kind: "select", FD: -1})
 		select {
 		case <-make(chan int):
 		case <-make(chan string):
@@ -220,7 +244,7 @@ func recurse(n int) {
 		recurse(n - 1)
 		return
 	}
-	note("deep", -1, "", "")
+	note(Waiter{Kind: "deep", FD: -1})
 	<-make(chan int)
 }
 
@@ -228,7 +252,7 @@ func systemCall() {
 	var fds [2]int
 	check(syscall.Pipe(fds[:]))
 	go func() {
-		note("syscall", -1, "", "")
+		note(Waiter{Kind: "syscall", FD: -1})
 		syscall.Read(fds[0], make([]byte, 1))
 	}()
 }
@@ -243,7 +267,7 @@ func foreignEpoll() {
 		check(syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, fds[0], &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fds[0])}))
 	}
 	go func() {
-		note("syscall", -1, "", "")
+		note(Waiter{Kind: "syscall", FD: -1})
 		syscall.EpollWait(ep, make([]syscall.EpollEvent, 1), -1)
 	}()
 }
