@@ -53,8 +53,9 @@ enum wait_flag {
 	WAIT_STARTED_BEFORE = 1 << 0, /* parked before the recording began */
 	WAIT_HAS_TCP = 1 << 1,        /* rtt_us and retransmits were read */
 	WAIT_READY_AT_PARK = 1 << 2,  /* there was something to read at the park */
-	WAIT_TRACKS_SENDS = 1 << 3,   /* owed_ns is known: 0 means nothing is owed */
-	WAIT_POLLED_BEFORE = 1 << 4,  /* epoll_wait had returned the event before the park */
+	WAIT_TRACKS_SENDS = 1 << 3,   /* owed_ns is known: 0 means that nothing is owed */
+	WAIT_OWED_AT_PARK = 1 << 4,   /* an answer was owed already at the park */
+	WAIT_POLLED_BEFORE = 1 << 5,  /* epoll_wait had returned the event before the park */
 };
 
 /* Counters, summed over all CPUs. The first are hits of programs: what they

@@ -13,6 +13,18 @@
  */
 #pragma once
 
+/* Loads a field of the context at a constant offset. In C the compiler would
+ * merge the loads of a switch into one at a computed offset, which the verifier
+ * refuses. */
+#define LOAD_REGISTER(ctx, field)                                                \
+	({                                                                       \
+		__u64 value;                                                     \
+		asm volatile("%0 = *(u64 *)(%1 + %2)"                            \
+			     : "=r"(value)                                       \
+			     : "r"(ctx), "i"(__builtin_offsetof(struct pt_regs, field))); \
+		value;                                                           \
+	})
+
 #if defined(__TARGET_ARCH_x86)
 #include "regs_amd64.h"
 #elif defined(__TARGET_ARCH_arm64)

@@ -21,26 +21,26 @@ struct pt_regs {
 #define SYSCALL_ARG1(ctx) ((ctx)->si)
 #define SYS_EPOLL_PWAIT 281
 
-/* The order of gobinary.Register for amd64. */
+/* The numbers of gobinary.Register: RAX is 1. */
 static __always_inline __u64 reg_by_number(struct pt_regs *ctx, __u32 n)
 {
 	switch (n) {
-	case 0: return ctx->ax;
-	case 1: return ctx->cx;
-	case 2: return ctx->dx;
-	case 3: return ctx->bx;
-	case 4: return ctx->sp;
-	case 5: return ctx->bp;
-	case 6: return ctx->si;
-	case 7: return ctx->di;
-	case 8: return ctx->r8;
-	case 9: return ctx->r9;
-	case 10: return ctx->r10;
-	case 11: return ctx->r11;
-	case 12: return ctx->r12;
-	case 13: return ctx->r13;
-	case 14: return ctx->r14;
-	default: return ctx->r15;
+	case 1: return LOAD_REGISTER(ctx, ax);
+	case 2: return LOAD_REGISTER(ctx, cx);
+	case 3: return LOAD_REGISTER(ctx, dx);
+	case 4: return LOAD_REGISTER(ctx, bx);
+	case 5: return LOAD_REGISTER(ctx, sp);
+	case 6: return LOAD_REGISTER(ctx, bp);
+	case 7: return LOAD_REGISTER(ctx, si);
+	case 8: return LOAD_REGISTER(ctx, di);
+	case 9: return LOAD_REGISTER(ctx, r8);
+	case 10: return LOAD_REGISTER(ctx, r9);
+	case 11: return LOAD_REGISTER(ctx, r10);
+	case 12: return LOAD_REGISTER(ctx, r11);
+	case 13: return LOAD_REGISTER(ctx, r12);
+	case 14: return LOAD_REGISTER(ctx, r13);
+	case 15: return LOAD_REGISTER(ctx, r14);
+	default: return LOAD_REGISTER(ctx, r15);
 	}
 }
 

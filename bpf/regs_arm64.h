@@ -23,15 +23,18 @@ struct pt_regs {
 #define SYSCALL_ARG1(ctx) ((ctx)->regs[1])
 #define SYS_EPOLL_PWAIT 22
 
-/* The order of gobinary.Register for arm64: R0 to R30. The index must be a
- * constant for the verifier, hence the unrolled search. */
+/* The numbers of gobinary.Register: X0 is 17. */
 static __always_inline __u64 reg_by_number(struct pt_regs *ctx, __u32 n)
 {
-#pragma unroll
-	for (__u32 i = 0; i < 30; i++)
-		if (n == i)
-			return ctx->regs[i];
-	return ctx->regs[30];
+#define R(i) case 17 + i: return LOAD_REGISTER(ctx, regs[i]);
+	switch (n) {
+	R(0) R(1) R(2) R(3) R(4) R(5) R(6) R(7)
+	R(8) R(9) R(10) R(11) R(12) R(13) R(14) R(15)
+	R(16) R(17) R(18) R(19) R(20) R(21) R(22) R(23)
+	R(24) R(25) R(26) R(27) R(28) R(29)
+	default: return LOAD_REGISTER(ctx, regs[30]);
+	}
+#undef R
 }
 
 /* The link register holds the return address until the prologue saves it. */

@@ -101,12 +101,24 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
+/* The socket of a descriptor, as one or the other. A function and not a cast in
+ * place: BPF_CORE_READ would take pd->sk for a field of the kernel's. */
+static __always_inline struct sock *sock_of(struct pd_slot *pd)
+{
+	return (struct sock *)pd->sk;
+}
+
+static __always_inline struct tcp_sock *tcp_of(struct pd_slot *pd)
+{
+	return (struct tcp_sock *)pd->sk;
+}
+
 /* How much the socket has handed to its readers: only whether it changes
  * matters. TCP says it itself. */
 static __always_inline __u32 received(struct pd_slot *pd)
 {
 	if (pd->kind == FD_TCP)
-		return BPF_CORE_READ((struct tcp_sock *)pd->sk, copied_seq);
+		return BPF_CORE_READ(tcp_of(pd), copied_seq);
 	return pd->received;
 }
 
@@ -115,7 +127,7 @@ static __always_inline __u32 received(struct pd_slot *pd)
  * kernel keeps both times in jiffies, and a tie counts as owed. */
 static __always_inline void guess_owed(struct pd_slot *pd)
 {
-	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
+	struct tcp_sock *tcp = tcp_of(pd);
 	__u32 sent, last_received;
 
 	pd->owed_ns = 0;
@@ -134,7 +146,7 @@ static __always_inline void guess_owed(struct pd_slot *pd)
 /* Whether a read or an accept would not block. */
 static __always_inline int readable(struct pd_slot *pd)
 {
-	struct sock *sk = (struct sock *)pd->sk;
+	struct sock *sk = sock_of(pd);
 
 	if (!sk)
 		return 0;
@@ -143,7 +155,7 @@ static __always_inline int readable(struct pd_slot *pd)
 	if (pd->kind == FD_TCP) {
 		if (pd->role == ROLE_LISTENING)
 			return BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.rskq_accept_head) != NULL;
-		return BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt) != BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
+		return BPF_CORE_READ(tcp_of(pd), rcv_nxt) != received(pd);
 	}
 	if (pd->kind == FD_UDP && BPF_CORE_READ((struct udp_sock *)sk, reader_queue.qlen))
 		return 1;

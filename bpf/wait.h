@@ -110,14 +110,14 @@ static __always_inline struct pd_slot *descriptor(__u64 addr)
 
 static __always_inline __u32 retransmits(struct pd_slot *pd)
 {
-	return pd->kind == FD_TCP ? BPF_CORE_READ((struct tcp_sock *)pd->sk, total_retrans) : 0;
+	return pd->kind == FD_TCP ? BPF_CORE_READ(tcp_of(pd), total_retrans) : 0;
 }
 
 static __always_inline __u8 operation(struct pd_slot *pd, int write)
 {
 	if (!write)
 		return pd->role == ROLE_LISTENING ? OP_ACCEPT : OP_READ;
-	if (pd->kind == FD_TCP && BPF_CORE_READ((struct sock *)pd->sk, __sk_common.skc_state) == TCP_SYN_SENT)
+	if (pd->kind == FD_TCP && BPF_CORE_READ(sock_of(pd), __sk_common.skc_state) == TCP_SYN_SENT)
 		return OP_CONNECT;
 	return OP_WRITE;
 }
@@ -148,6 +148,11 @@ static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
 	slot->retransmits = retransmits(pd);
 	if (!slot->write && !config.readiness_by_epoll && readable(pd))
 		slot->flags |= WAIT_READY_AT_PARK;
+	if (config.sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
+		slot->flags |= WAIT_TRACKS_SENDS;
+		if (pd->owed_ns && received(pd) == pd->owed_received)
+			slot->flags |= WAIT_OWED_AT_PARK;
+	}
 }
 
 static __always_inline struct slot *slot_of(__u64 g)
@@ -231,7 +236,7 @@ static __always_inline __u8 outcome(struct slot *slot, __u64 old)
 
 static __always_inline void finish_tcp(struct wait_record *r, struct slot *slot, struct pd_slot *pd)
 {
-	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
+	struct tcp_sock *tcp = tcp_of(pd);
 
 	if (pd->kind != FD_TCP || pd->role == ROLE_LISTENING || r->outcome == OUTCOME_CLOSED)
 		return;
@@ -254,11 +259,10 @@ static __always_inline void finish_descriptor(struct wait_record *r, struct slot
 	r->poller_pc = direction->poller_pc;
 	if (r->outcome == OUTCOME_READY)
 		r->runnable_ns = direction->polled_ns;
-	if (config.sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
-		r->flags |= WAIT_TRACKS_SENDS;
-		if (pd->owed_ns && received(pd) == pd->owed_received)
-			r->owed_ns = pd->owed_ns;
-	}
+	if (slot->flags & WAIT_OWED_AT_PARK)
+		r->owed_ns = slot->park_ns;
+	else if (pd->owed_ns > slot->park_ns)
+		r->owed_ns = pd->owed_ns;
 	if (!slot->write && r->outcome == OUTCOME_READY)
 		pd->received++;
 	finish_tcp(r, slot, pd);

@@ -1,3 +1,5 @@
+//go:build ignore
+
 // SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause
 /* netpolltrace's kernel side.
  *

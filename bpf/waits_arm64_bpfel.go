@@ -197,7 +197,8 @@ const (
 	WaitsWaitFlagWAIT_HAS_TCP        WaitsWaitFlag = 2
 	WaitsWaitFlagWAIT_READY_AT_PARK  WaitsWaitFlag = 4
 	WaitsWaitFlagWAIT_TRACKS_SENDS   WaitsWaitFlag = 8
-	WaitsWaitFlagWAIT_POLLED_BEFORE  WaitsWaitFlag = 16
+	WaitsWaitFlagWAIT_OWED_AT_PARK   WaitsWaitFlag = 16
+	WaitsWaitFlagWAIT_POLLED_BEFORE  WaitsWaitFlag = 32
 )
 
 type WaitsWaitOp uint32

@@ -1,0 +1,63 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// attachFunc attaches a loaded program.
+type attachFunc func(*ebpf.Program) (link.Link, error)
+
+func attachRawTracepoint(name string) attachFunc {
+	return func(p *ebpf.Program) (link.Link, error) {
+		return link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: p})
+	}
+}
+
+func attachKprobe(symbol string) attachFunc {
+	return func(p *ebpf.Program) (link.Link, error) { return link.Kprobe(symbol, p, nil) }
+}
+
+// maxActive is how many threads may be inside a function with a return probe
+// at a time; beyond it returns are not seen. The kernel's own choice, two a
+// CPU, loses most returns of a function that sleeps.
+const maxActive = 512
+
+func attachKretprobe(symbol string) attachFunc {
+	return func(p *ebpf.Program) (link.Link, error) {
+		return link.Kretprobe(symbol, p, &link.KprobeOptions{RetprobeMaxActive: maxActive})
+	}
+}
+
+func attachTracing(p *ebpf.Program) (link.Link, error) {
+	return link.AttachTracing(link.TracingOptions{Program: p})
+}
+
+// uprobeAttach puts a program on the instruction at an offset of an executable,
+// for one process.
+type uprobeAttach func(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error)
+
+func attachUprobePerf(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error) {
+	return exe.Uprobe("", p, &link.UprobeOptions{Address: offset, PID: pid})
+}
+
+func attachUprobeMulti(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error) {
+	return exe.UprobeMulti(nil, p, &link.UprobeMultiOptions{Addresses: []uint64{offset}, PID: uint32(pid)})
+}
+
+// links are what is attached; closing them leaves nothing behind. They are not
+// pinned: when the tracer dies, the kernel closes them.
+type links []link.Link
+
+func (l links) Close() error {
+	var errs []error
+	for _, attached := range l {
+		if err := attached.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("detaching a probe: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}

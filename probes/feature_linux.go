@@ -1,0 +1,137 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+)
+
+// Feature is one thing that a kernel can or cannot do. It is found out by
+// doing it: what a version number or a configuration promises is not enough
+// (arm64 kernels before 6.4 load fentry programs that they cannot attach).
+type Feature struct {
+	Name string
+	// Since is the first kernel that has it everywhere, for messages. Older
+	// kernels may have it, newer ones may be built without.
+	Since string
+	// Config is the kernel option that it depends on; empty for none.
+	Config string
+
+	probe func() error
+}
+
+// Features remembers which features this machine has. The zero value is ready
+// to use; probing is done on demand, once for each feature.
+type Features struct {
+	mu      sync.Mutex
+	results map[string]error
+}
+
+// Have is nil if the machine has the feature, and says why not otherwise.
+func (f *Features) Have(feature Feature) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err, known := f.results[feature.Name]; known {
+		return err
+	}
+	if f.results == nil {
+		f.results = make(map[string]error)
+	}
+	err := feature.probe()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", feature.Name, err)
+	}
+	f.results[feature.Name] = err
+	return err
+}
+
+// The features that every recording needs.
+var (
+	featureRingBuffer = Feature{
+		Name: "BPF ring buffer", Since: "5.8",
+		probe: func() error { return features.HaveMapType(ebpf.RingBuf) },
+	}
+	featureTaskFiles = Feature{
+		Name: "BPF iterator over open files", Since: "5.8",
+		probe: probeTaskFiles,
+	}
+	featureUprobe = Feature{
+		Name: "uprobe", Since: "4.1", Config: "CONFIG_UPROBE_EVENTS",
+		probe: func() error { return probeUprobe(attachUprobePerf, ebpf.AttachNone) },
+	}
+	featureUprobeMulti = Feature{
+		Name: "uprobe_multi with PID filter", Since: "6.10", Config: "CONFIG_UPROBE_EVENTS",
+		probe: func() error { return probeUprobe(attachUprobeMulti, ebpf.AttachTraceUprobeMulti) },
+	}
+)
+
+// needed are the features without which nothing can be recorded.
+var needed = []Feature{featureRingBuffer, featureTaskFiles, featureUprobe}
+
+func rawTracepoint(name, since string) Feature {
+	return Feature{Name: "tracepoint " + name, Since: since, probe: func() error {
+		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.RawTracepoint}, func(p *ebpf.Program) (link.Link, error) {
+			return attachRawTracepoint(name)(p)
+		})
+	}}
+}
+
+func kprobe(symbol string) Feature {
+	return Feature{Name: "kprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", probe: func() error {
+		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKprobe(symbol))
+	}}
+}
+
+func fentry(symbol string) Feature {
+	return tracing("fentry ", symbol, ebpf.AttachTraceFEntry)
+}
+
+func fexit(symbol string) Feature {
+	return tracing("fexit ", symbol, ebpf.AttachTraceFExit)
+}
+
+func tracing(name, symbol string, attach ebpf.AttachType) Feature {
+	return Feature{Name: name + symbol, Since: "5.10 (arm64: 6.4)", Config: "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+		probe: func() error {
+			spec := &ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: attach, AttachTo: symbol}
+			return probeProgram(spec, attachTracing)
+		}}
+}
+
+// probeProgram loads a program that does nothing, and attaches it.
+func probeProgram(spec *ebpf.ProgramSpec, attach attachFunc) error {
+	spec.Name = "npt_probe"
+	spec.License = "Dual BSD/GPL"
+	spec.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	program, err := ebpf.NewProgram(spec)
+	if err != nil {
+		return firstCause(err)
+	}
+	defer program.Close()
+	attached, err := attach(program)
+	if err != nil {
+		return firstCause(err)
+	}
+	return attached.Close()
+}
+
+func probeTaskFiles() error {
+	spec := &ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "task_file"}
+	return probeProgram(spec, func(p *ebpf.Program) (link.Link, error) {
+		return link.AttachIter(link.IterOptions{Program: p})
+	})
+}
+
+// firstCause shortens a verifier's complaint to its first line; %+v of the
+// original would print all of it.
+func firstCause(err error) error {
+	if verifier, ok := errors.AsType[*ebpf.VerifierError](err); ok {
+		return verifier.Cause
+	}
+	return err
+}

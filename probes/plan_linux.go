@@ -1,0 +1,211 @@
+package probes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/netpolltrace/netpolltrace/bpf"
+)
+
+// Mode is how much is seen, at what cost; docs/how-it-works.md compares them.
+type Mode string
+
+// The modes that record with uprobes.
+const (
+	ModeAuto Mode = "auto" // what fits; at present always io
+	ModeIO   Mode = "io"   // waits in the netpoller
+	ModeAll  Mode = "all"  // every park of every goroutine
+)
+
+// Modes are those that can be asked for.
+var Modes = []Mode{ModeAuto, ModeIO, ModeAll}
+
+// Backend is a way to hook the kernel.
+type Backend string
+
+// The backends. An empty Backend leaves the choice open.
+const (
+	BackendKprobe     Backend = "kprobe"
+	BackendFentry     Backend = "fentry"
+	BackendTracepoint Backend = "tracepoint"
+)
+
+// Backends are those that can be asked for.
+var Backends = []Backend{BackendKprobe, BackendFentry, BackendTracepoint}
+
+// hook is one way to see something in the kernel.
+type hook struct {
+	name     string
+	backend  Backend
+	feature  Feature
+	programs []hookProgram
+	// set tells the programs what this hook will let them see.
+	set func(*bpf.WaitsWaitConfig)
+}
+
+type hookProgram struct {
+	name   string
+	attach attachFunc
+}
+
+// need is something that has to be seen in the kernel, and the hooks that show
+// it, the cheapest first.
+type need struct {
+	name  string
+	part  string // what is not measured without it: a key of wait.Meta.Unmeasured
+	lacks string // how a report says so
+	hooks []hook
+}
+
+var needs = []need{
+	{
+		name: "returns of epoll_wait", part: "netpoll",
+		lacks: "no hook on epoll_wait: when the runtime learnt of an event was not seen",
+		hooks: []hook{
+			{name: "fexit do_epoll_wait", backend: BackendFentry, feature: fexit("do_epoll_wait"),
+				programs: []hookProgram{{bpf.WaitsProgPollFexit, attachTracing}}},
+			{name: "kprobe and kretprobe do_epoll_wait", backend: BackendKprobe, feature: kprobe("do_epoll_wait"),
+				programs: []hookProgram{
+					{bpf.WaitsProgPollKprobe, attachKprobe("do_epoll_wait")},
+					{bpf.WaitsProgPollKretprobe, attachKretprobe("do_epoll_wait")},
+				}},
+			{name: "tracepoint sys_exit", backend: BackendTracepoint, feature: rawTracepoint("sys_exit", "4.17"),
+				programs: []hookProgram{{bpf.WaitsProgPollSysExit, attachRawTracepoint("sys_exit")}}},
+		},
+	},
+	{
+		name: "readiness of descriptors", part: "network",
+		lacks: "no hook on readiness: when the kernel had the data was not seen",
+		hooks: []hook{
+			{name: "fentry ep_poll_callback", backend: BackendFentry, feature: fentry("ep_poll_callback"),
+				programs: []hookProgram{{bpf.WaitsProgReadyFentry, attachTracing}}, set: readinessByEpoll},
+			{name: "kprobe ep_poll_callback", backend: BackendKprobe, feature: kprobe("ep_poll_callback"),
+				programs: []hookProgram{{bpf.WaitsProgReadyKprobe, attachKprobe("ep_poll_callback")}}, set: readinessByEpoll},
+			{name: "tracepoints sk_data_ready and inet_sock_set_state (sockets: reads, accepts, connects)",
+				backend: BackendTracepoint, feature: rawTracepoint("sk_data_ready", "6.5"),
+				programs: []hookProgram{
+					{bpf.WaitsProgReadySocket, attachRawTracepoint("sk_data_ready")},
+					{bpf.WaitsProgReadyState, attachRawTracepoint("inet_sock_set_state")},
+				}},
+		},
+	},
+	{
+		name: "sends on TCP sockets", part: "idle",
+		lacks: "no hook on sends: from when on an answer was owed was not seen",
+		hooks: []hook{
+			{name: "tracepoint tcp_sendmsg_locked", backend: BackendTracepoint, feature: rawTracepoint("tcp_sendmsg_locked", "6.16"),
+				programs: []hookProgram{{bpf.WaitsProgSendTcpTracepoint, attachRawTracepoint("tcp_sendmsg_locked")}}, set: seesTCPSends},
+			{name: "fentry tcp_sendmsg", backend: BackendFentry, feature: fentry("tcp_sendmsg"),
+				programs: []hookProgram{{bpf.WaitsProgSendTcpFentry, attachTracing}}, set: seesTCPSends},
+			{name: "kprobe tcp_sendmsg", backend: BackendKprobe, feature: kprobe("tcp_sendmsg"),
+				programs: []hookProgram{{bpf.WaitsProgSendTcpKprobe, attachKprobe("tcp_sendmsg")}}, set: seesTCPSends},
+		},
+	},
+	{
+		name: "sends on other sockets", part: "idle of UDP and unix sockets",
+		lacks: "no hook on sends of sockets other than TCP",
+		hooks: []hook{
+			{name: "tracepoint sock_send_length", feature: rawTracepoint("sock_send_length", "6.4"),
+				programs: []hookProgram{{bpf.WaitsProgSendOtherTracepoint, attachRawTracepoint("sock_send_length")}}, set: seesOtherSends},
+		},
+	},
+}
+
+func readinessByEpoll(c *bpf.WaitsWaitConfig) { c.ReadinessByEpoll = 1 }
+func seesTCPSends(c *bpf.WaitsWaitConfig)     { c.SendsSeen |= uint8(bpf.WaitsSendsSENDS_TCP) }
+func seesOtherSends(c *bpf.WaitsWaitConfig)   { c.SendsSeen |= uint8(bpf.WaitsSendsSENDS_OTHER) }
+
+// Plan is what a recording on this machine will hook, and why.
+type Plan struct {
+	Mode Mode
+	// Lines says what was chosen, a line each, for doctor and the recording.
+	Lines []string
+	// Unmeasured says by part what will be missing, and why.
+	Unmeasured map[string]string
+
+	hooks  []hook
+	uprobe uprobeAttach
+	multi  bool
+}
+
+// Choose makes the plan for a mode. A backend, where one is given, is used
+// alone: what it cannot show is not measured. It fails only where nothing can
+// be recorded at all.
+func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
+	if mode == ModeAuto {
+		mode = ModeIO
+	}
+	plan := &Plan{Mode: mode, Unmeasured: make(map[string]string)}
+	for _, feature := range needed {
+		if err := f.Have(feature); err != nil {
+			return nil, fmt.Errorf("%w (since Linux %s; see netpolltrace doctor)", err, feature.Since)
+		}
+	}
+	plan.chooseUprobe(f)
+	for _, n := range needs {
+		plan.chooseHook(f, n, backend)
+	}
+	return plan, nil
+}
+
+func (plan *Plan) chooseUprobe(f *Features) {
+	err := f.Have(featureUprobeMulti)
+	if err == nil {
+		plan.uprobe, plan.multi = attachUprobeMulti, true
+		plan.Lines = append(plan.Lines, "uprobes: uprobe_multi")
+		return
+	}
+	plan.uprobe = attachUprobePerf
+	plan.Lines = append(plan.Lines, fmt.Sprintf("uprobes: perf events (%v)", err))
+}
+
+func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {
+	var refused []string
+	for _, h := range n.hooks {
+		if backend != "" && h.backend != "" && h.backend != backend {
+			refused = append(refused, fmt.Sprintf("%s: not asked for", h.name))
+			continue
+		}
+		if err := f.Have(h.feature); err != nil {
+			refused = append(refused, err.Error())
+			continue
+		}
+		plan.hooks = append(plan.hooks, h)
+		plan.Lines = append(plan.Lines, n.name+": "+h.name)
+		return
+	}
+	plan.Unmeasured[n.part] = n.lacks
+	plan.Lines = append(plan.Lines, n.name+": none ("+strings.Join(refused, "; ")+")")
+}
+
+// uprobeName is a uprobe of a mode: the program, and which place it sits on.
+func (plan *Plan) programs() []string {
+	names := []string{bpf.WaitsProgFindTarget, bpf.WaitsProgTargetExec}
+	for _, u := range uprobesOf[plan.Mode] {
+		names = append(names, u.program)
+	}
+	for _, h := range plan.hooks {
+		for _, p := range h.programs {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// trim leaves in the specification only the programs of the plan.
+func (plan *Plan) trim(spec *ebpf.CollectionSpec) {
+	wanted := plan.programs()
+	for name := range spec.Programs {
+		if !slices.Contains(wanted, name) {
+			delete(spec.Programs, name)
+		}
+	}
+	if !plan.multi {
+		return
+	}
+	for _, u := range uprobesOf[plan.Mode] {
+		spec.Programs[u.program].AttachType = ebpf.AttachTraceUprobeMulti
+	}
+}

@@ -1,0 +1,113 @@
+package probes
+
+import (
+	"encoding/binary"
+	"io"
+
+	"github.com/cilium/ebpf"
+	"github.com/netpolltrace/netpolltrace/bpf"
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// stackOfSnapshot marks the number of a stack that user space gave out
+// (STACK_OF_SNAPSHOT in records.h).
+const stackOfSnapshot = 1 << 63
+
+// symbols gives names to what the kernel side knows by address. Each stack is
+// looked up once, when its first wait arrives.
+type symbols struct {
+	symbolizer *process.Symbolizer
+	chains     *ebpf.Map
+	stacks     map[uint64]*wait.Stack
+	functions  map[uint64]string
+	pollers    map[uint64]string // by the return address of runtime.netpoll
+}
+
+func newSymbols(symbolizer *process.Symbolizer, bias uint64, chains *ebpf.Map, calls []gobinary.NetpollCall) *symbols {
+	s := &symbols{
+		symbolizer: symbolizer,
+		chains:     chains,
+		stacks:     make(map[uint64]*wait.Stack),
+		functions:  make(map[uint64]string),
+		pollers:    make(map[uint64]string, len(calls)),
+	}
+	for _, call := range calls {
+		s.pollers[call.Return+bias] = call.Poller
+	}
+	return s
+}
+
+// stack is nil where the kernel side could not read or keep the stack.
+func (s *symbols) stack(id uint64) *wait.Stack {
+	if id == 0 {
+		return nil
+	}
+	if known, ok := s.stacks[id]; ok {
+		return known
+	}
+	var chain bpf.WaitsStack
+	if err := s.chains.Lookup(id, &chain); err != nil {
+		return nil
+	}
+	pcs := make([]uint64, 0, len(chain.Pcs))
+	for _, pc := range chain.Pcs[:min(chain.Frames, uint64(len(chain.Pcs)))] {
+		if pc != 0 {
+			pcs = append(pcs, pc)
+		}
+	}
+	s.stacks[id] = s.symbolizer.Stack(pcs)
+	return s.stacks[id]
+}
+
+// addSnapshot gives a stack that was found by a snapshot a number. pcs are
+// link-time addresses.
+func (s *symbols) addSnapshot(pcs []uint64) uint64 {
+	if len(pcs) == 0 {
+		return 0
+	}
+	id := stackOfSnapshot | uint64(len(s.stacks))
+	s.stacks[id] = s.symbolizer.StackOf(pcs)
+	return id
+}
+
+// function is the name of the function at a run-time address.
+func (s *symbols) function(pc uint64) string {
+	if pc == 0 {
+		return ""
+	}
+	name, known := s.functions[pc]
+	if !known {
+		name = s.symbolizer.Func(pc)
+		s.functions[pc] = name
+	}
+	return name
+}
+
+func (s *symbols) poller(pc uint64) string { return s.pollers[pc] }
+
+// processors maps the addresses of the runtime's processors to their numbers.
+// A runtime.p is never freed, so what was read once holds.
+type processors struct {
+	memory  io.ReaderAt
+	idAt    uint32 // offset of runtime.p.id
+	numbers map[uint64]int32
+}
+
+// id is -1 where the processor is not known.
+func (p *processors) id(addr uint64) int32 {
+	if addr == 0 {
+		return -1
+	}
+	if id, known := p.numbers[addr]; known {
+		return id
+	}
+	var raw [4]byte
+	id := int32(-1)
+	if _, err := p.memory.ReadAt(raw[:], int64(addr)+int64(p.idAt)); err == nil {
+		id = int32(binary.NativeEndian.Uint32(raw[:]))
+	}
+	p.numbers[addr] = id
+	return id
+}

@@ -1,0 +1,144 @@
+package probes
+
+import (
+	"errors"
+	"os"
+	"reflect"
+	"runtime"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/netpolltrace/netpolltrace/bpf"
+	"github.com/netpolltrace/netpolltrace/gobinary"
+)
+
+// uprobe is a program on a place of the target.
+type uprobe struct {
+	program string
+	place   func(*gobinary.Places) gobinary.Place
+	// optional: a recording makes sense without it; part says what it lacks.
+	optional string
+	counter  bpf.WaitsCounter
+}
+
+// uprobesOf are the uprobes of each mode, in the order in which they are
+// attached: what ends a wait before what begins one, so that no wait is begun
+// whose end would be missed.
+var uprobesOf = map[Mode][]uprobe{
+	ModeIO: {
+		{program: bpf.WaitsProgIoGoready, counter: bpf.WaitsCounterHITS_GOREADY,
+			place: func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready }},
+		{program: bpf.WaitsProgIoResume, counter: bpf.WaitsCounterHITS_RESUME,
+			place: func(p *gobinary.Places) gobinary.Place { return p.IOResume }},
+		{program: bpf.WaitsProgIoPark, counter: bpf.WaitsCounterHITS_PARK,
+			place: func(p *gobinary.Places) gobinary.Place { return p.IOPark }},
+	},
+	ModeAll: {
+		{program: bpf.WaitsProgAllNetpoll, counter: bpf.WaitsCounterHITS_NETPOLL, optional: "poller",
+			place: func(p *gobinary.Places) gobinary.Place { return p.Netpoll }},
+		{program: bpf.WaitsProgAllReady, counter: bpf.WaitsCounterHITS_READY,
+			place: func(p *gobinary.Places) gobinary.Place { return p.Ready }},
+		{program: bpf.WaitsProgAllExecute, counter: bpf.WaitsCounterHITS_RESUME,
+			place: func(p *gobinary.Places) gobinary.Place { return p.Execute }},
+		{program: bpf.WaitsProgAllPark, counter: bpf.WaitsCounterHITS_PARK,
+			place: func(p *gobinary.Places) gobinary.Place { return p.Park }},
+	},
+}
+
+// probed is a function of our own to put a uprobe on. It has a frame, and so a
+// prologue like the functions that are probed in a target.
+//
+//go:noinline
+func probed(n int) int { return framed(n) + 1 }
+
+//go:noinline
+func framed(n int) int { return n + 1 }
+
+// probedPlace is where probed can be probed cheaply, and the offset of that in
+// the file of our own executable.
+func probedPlace() (gobinary.Place, uint64, error) {
+	self, err := gobinary.Open("/proc/self/exe")
+	if err != nil {
+		return gobinary.Place{}, 0, err
+	}
+	defer self.Close()
+	place, err := self.Prologue(runtime.FuncForPC(reflect.ValueOf(probed).Pointer()).Name())
+	if err != nil {
+		return gobinary.Place{}, 0, err
+	}
+	offset, err := self.FileOffset(place.Addr)
+	return place, offset, err
+}
+
+// probeUprobe attaches a counting program to a function of our own and calls
+// it from a thread that is not the process's first: uprobe_multi with a PID
+// matched the first thread alone before Linux 6.10.
+func probeUprobe(attach uprobeAttach, attachType ebpf.AttachType) error {
+	_, offset, err := probedPlace()
+	if err != nil {
+		return err
+	}
+	exe, err := link.OpenExecutable("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	hits, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	if err != nil {
+		return err
+	}
+	defer hits.Close()
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "npt_probe", Type: ebpf.Kprobe, AttachType: attachType, License: "Dual BSD/GPL",
+		Instructions: countInto(hits),
+	})
+	if err != nil {
+		return firstCause(err)
+	}
+	defer program.Close()
+	attached, err := attach(exe, program, offset, os.Getpid())
+	if err != nil {
+		return firstCause(err)
+	}
+	defer attached.Close()
+	callFromOtherThread()
+	var n uint64
+	if err := hits.Lookup(uint32(0), &n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return errors.New("it attaches but does not fire on every thread")
+	}
+	return nil
+}
+
+// countInto is a program that adds one to the only element of an array.
+func countInto(m *ebpf.Map) asm.Instructions {
+	return asm.Instructions{
+		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.LoadMapPtr(asm.R1, m.FD()),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "out"),
+		asm.Mov.Imm(asm.R1, 1),
+		asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("out"),
+		asm.Return(),
+	}
+}
+
+func callFromOtherThread() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The goroutine ends with its thread locked, so the thread ends too.
+		runtime.LockOSThread()
+		probed(1)
+	}()
+	// While this goroutine waits the other may run on the first thread, unless
+	// that is taken.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	<-done
+}
