@@ -2,6 +2,7 @@ package gobinary
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -64,12 +65,16 @@ type inlinedCall struct {
 }
 
 // inlinedAt is the innermost inlined call that an address is in.
+func (t *pclntab) inlinedAt(r funcRecord, pc uint64) (inlinedCall, bool) {
+	return t.inlined(r, t.value(r.pcdata(pcdataInlTreeIndex), r, pc))
+}
+
+// inlined reads a record of a function's inline tree.
 // See runtime/symtabinl.go (inlinedCall): in Go 1.18 and 1.19 a record is
 // parent, funcID, _, file, line, func, parentPc in 20 bytes; since then funcID,
 // _, nameOff, parentPc, startLine in 16.
-func (t *pclntab) inlinedAt(r funcRecord, pc uint64) (inlinedCall, bool) {
+func (t *pclntab) inlined(r funcRecord, index int32) (inlinedCall, bool) {
 	tree := r.funcdata(funcdataInlTree)
-	index := t.value(r.pcdata(pcdataInlTreeIndex), r, pc)
 	if tree == noFuncdata || index < 0 {
 		return inlinedCall{}, false
 	}
@@ -86,4 +91,24 @@ func (t *pclntab) inlinedAt(r funcRecord, pc uint64) (inlinedCall, bool) {
 		name:     binary.LittleEndian.Uint32(call),
 		parentPC: binary.LittleEndian.Uint32(call[4:]),
 	}, true
+}
+
+// maxInlineTree bounds the records that are read of one tree, against damaged
+// tables; functions of the runtime have some hundred.
+const maxInlineTree = 4096
+
+// inlinedCalls lists the calls that were inlined into a function. The tree does
+// not say how long it is; the table of indices uses each of its records.
+func (t *pclntab) inlinedCalls(r funcRecord) iter.Seq[inlinedCall] {
+	return func(yield func(inlinedCall) bool) {
+		last := int32(-1)
+		for _, index := range t.ranges(r.pcdata(pcdataInlTreeIndex), r) {
+			last = max(last, index)
+		}
+		for i := int32(0); i <= min(last, maxInlineTree); i++ {
+			if call, ok := t.inlined(r, i); !ok || !yield(call) {
+				return
+			}
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"sort"
 	"strings"
 )
@@ -180,32 +181,43 @@ func (t *pclntab) file(cu uint32, i int32) string {
 	return string(cstring(t.files, uint64(binary.LittleEndian.Uint32(t.cus[at:]))))
 }
 
-// value looks pc up in one of a function's tables, which map ranges of
-// program counters to numbers; -1 where it has none.
-// See runtime/symtab.go (pcvalue, step).
+// value looks pc up in one of a function's tables; -1 where it has none.
 func (t *pclntab) value(table uint32, r funcRecord, pc uint64) int32 {
-	if table == 0 || uint64(table) >= uint64(len(t.pcvalue)) {
-		return -1
-	}
-	b := t.pcvalue[table:]
-	value, at := int32(-1), r.entry
-	for at <= pc {
-		delta, n := binary.Uvarint(b)
-		if n <= 0 || delta == 0 && at != r.entry {
-			return -1
-		}
-		step, m := binary.Uvarint(b[n:])
-		if m <= 0 {
-			return -1
-		}
-		b = b[n+m:]
-		value += int32(uint32(delta)>>1) ^ -int32(delta&1)
-		at += step * t.quantum
-		if pc < at {
+	for end, value := range t.ranges(table, r) {
+		if pc < end {
 			return value
 		}
 	}
 	return -1
+}
+
+// ranges reads one of a function's tables, which map ranges of program counters
+// to numbers: each number with the end of its range, in the order of addresses.
+// See runtime/symtab.go (pcvalue, step).
+func (t *pclntab) ranges(table uint32, r funcRecord) iter.Seq2[uint64, int32] {
+	return func(yield func(uint64, int32) bool) {
+		if table == 0 || uint64(table) >= uint64(len(t.pcvalue)) {
+			return
+		}
+		b := t.pcvalue[table:]
+		value, end := int32(-1), r.entry
+		for end < r.end {
+			delta, n := binary.Uvarint(b)
+			if n <= 0 || delta == 0 && end != r.entry {
+				return
+			}
+			step, m := binary.Uvarint(b[n:])
+			if m <= 0 {
+				return
+			}
+			b = b[n+m:]
+			value += int32(uint32(delta)>>1) ^ -int32(delta&1)
+			end += step * t.quantum
+			if !yield(end, value) {
+				return
+			}
+		}
+	}
 }
 
 // funcRecord is one function's runtime._func. Its fixed part is 44 bytes long:

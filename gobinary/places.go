@@ -21,15 +21,6 @@ type Place struct {
 // Found tells whether the place exists in this executable.
 func (p Place) Found() bool { return p.Func != "" }
 
-// NetpollCall is one place from which the runtime polls the network.
-type NetpollCall struct {
-	Return uint64 // the return address of the call
-	// Poller is the runtime's function that polls: findRunnable,
-	// "findRunnable blocking" for its second call, which may sleep in the
-	// kernel, pollWork, sysmon or startTheWorld.
-	Poller string
-}
-
 // Places holds where the moments of a wait can be probed. In the comments:
 // what the registers hold there, amd64 | arm64.
 type Places struct {
@@ -76,7 +67,7 @@ type Places struct {
 	// Naive holds the places that other tools probe, to compare prices with.
 	Naive NaivePlaces
 
-	// Missing says what was not found and why.
+	// Missing says what was not found, or does not see every call, and why.
 	Missing []string
 }
 
@@ -120,6 +111,7 @@ func (b *Binary) findPlaces() (*Places, error) {
 	}
 	missing(b.findNetpollReady(p))
 	missing(b.findNetpollers(p))
+	p.Missing = append(p.Missing, b.findInlined(fnGopark, fnReady, fnExecute, fnNetpollGoready, fnNetpoll, fnNetpollReady)...)
 	if len(p.Missing) > 0 && !p.IOPark.Found() && !p.Park.Found() {
 		return nil, fmt.Errorf("finding probe places of %s: %s", b.GoVersion, strings.Join(p.Missing, "; "))
 	}
@@ -205,6 +197,20 @@ func (b *Binary) findCallOf(callee Func, callers ...string) (Func, []instruction
 	return Func{}, nil, 0, fmt.Errorf("%s", strings.Join(reasons, "; "))
 }
 
+// Prologue is a place in the prologue of any function that has one: arguments
+// and return address are where they were at its entry.
+func (b *Binary) Prologue(function string) (Place, error) {
+	f, ok := b.Func(function)
+	if !ok {
+		return Place{}, fmt.Errorf("%s is not in the executable", function)
+	}
+	list, err := b.disassemble(f)
+	if err != nil {
+		return Place{}, err
+	}
+	return b.prologueIn(f, list)
+}
+
 // prologuePlace finds a place at which a function's arguments are still in
 // their registers, on an instruction that the kernel emulates: the push of the
 // frame pointer, or the jump to morestack before it where the function does not
@@ -214,6 +220,11 @@ func (b *Binary) prologuePlace(function string) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
+	return b.prologueIn(f, list)
+}
+
+// prologueIn finds that place in a disassembled function.
+func (b *Binary) prologueIn(f Func, list []instruction) (Place, error) {
 	checked := false
 	for i, ins := range list {
 		checked = checked || ins.stackCheck
@@ -229,7 +240,7 @@ func (b *Binary) prologuePlace(function string) (Place, error) {
 			break
 		}
 	}
-	return Place{}, fmt.Errorf("the prologue of %s has no instruction that the kernel emulates", function)
+	return Place{}, fmt.Errorf("the prologue of %s has no instruction that the kernel emulates", f.Name)
 }
 
 // findNetpollReady finds where the netpoller makes goroutines runnable.
@@ -247,58 +258,4 @@ func (b *Binary) findNetpollReady(p *Places) (err error) {
 	}
 	p.NetpollReady = b.place(f, list[call])
 	return nil
-}
-
-// findNetpollers finds who calls netpoll, and netpollready where netpoll was
-// inlined.
-func (b *Binary) findNetpollers(p *Places) error {
-	netpoll, polls := b.known()[fnNetpoll]
-	ready, readies := b.known()[fnNetpollReady]
-	if !polls || !readies {
-		return fmt.Errorf("%s or %s is not in the executable", fnNetpoll, fnNetpollReady)
-	}
-	var without []string
-	for _, n := range netpollers {
-		if !b.has(n.function) {
-			continue // the other spelling of findRunnable, or inlined
-		}
-		_, list, err := b.code(n.function)
-		if err != nil {
-			return err
-		}
-		calls, inlined := returnsOf(list, netpoll), returnsOf(list, ready)
-		p.NetpollCalls = append(p.NetpollCalls, pollers(n.poller, calls)...)
-		p.NetpollReadyCalls = append(p.NetpollReadyCalls, pollers(n.poller, inlined)...)
-		if len(calls)+len(inlined) == 0 {
-			without = append(without, n.poller)
-		}
-	}
-	if len(without) > 0 {
-		return fmt.Errorf("no call of netpoll in %s", strings.Join(without, ", "))
-	}
-	return nil
-}
-
-// returnsOf lists the return addresses of the calls of a function.
-func returnsOf(list []instruction, callee Func) []uint64 {
-	var returns []uint64
-	for _, ins := range list {
-		if ins.op == opCall && ins.target == callee.Entry {
-			returns = append(returns, ins.addr+ins.size)
-		}
-	}
-	return returns
-}
-
-// pollers names the calls of one function: the second one of findRunnable is
-// the one that may block.
-func pollers(name string, returns []uint64) []NetpollCall {
-	var calls []NetpollCall
-	for i, addr := range returns {
-		if i == 1 && name == "findRunnable" {
-			name += " blocking"
-		}
-		calls = append(calls, NetpollCall{Return: addr, Poller: name})
-	}
-	return calls
 }

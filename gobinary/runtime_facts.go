@@ -47,12 +47,18 @@ var knownFuncs = [...]string{
 // netpollers are the functions that call netpoll, with the names under which
 // they are reported.
 var netpollers = [...]struct{ function, poller string }{
-	{fnFindRunnable, "findRunnable"},
-	{fnFindRunnable18, "findRunnable"},
+	{fnFindRunnable, findRunnable},
+	{fnFindRunnable18, findRunnable},
 	{fnPollWork, "pollWork"},
 	{fnSysmon, "sysmon"},
 	{fnStartTheWorld, "startTheWorld"},
 }
+
+// The names of findRunnable's two polls: the first returns at once.
+const (
+	findRunnable         = "findRunnable"
+	findRunnableBlocking = "findRunnable blocking"
+)
 
 // field is a field of one of the runtime's structures, read from outside.
 type field struct {

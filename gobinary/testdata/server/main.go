@@ -98,7 +98,7 @@ func profile(path string) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		log.Fatal(err)
 	}
-	echo(60000)
+	echo(400000)
 	pprof.StopCPUProfile()
 	if err := f.Close(); err != nil {
 		log.Fatal(err)
