@@ -70,7 +70,7 @@ type counted struct{ n int64 }
 func (c *counted) Write(p []byte) (int, error) { c.n += int64(len(p)); return len(p), nil }
 
 func BenchmarkWrite(b *testing.B) {
-	waits := typicalWaits(1 << 17)
+	waits := typicalWaits(1 << 14)
 	out := new(counted)
 	w, err := NewWriter(out, sampleMeta(), Options{})
 	if err != nil {
@@ -99,7 +99,7 @@ func (t *tally) Event(*wait.Event) error { t.rows++; return nil }
 
 func BenchmarkRead(b *testing.B) {
 	const rows = 1 << 19
-	waits := typicalWaits(1 << 17)
+	waits := typicalWaits(1 << 14)
 	var file bytes.Buffer
 	w, err := NewWriter(&file, sampleMeta(), Options{})
 	if err != nil {

@@ -39,7 +39,8 @@ func (p *pool) process(process wait.Process) *wait.Process {
 		if len(p.processes) == maxPooled {
 			clear(p.processes)
 		}
-		known = &process
+		known = new(wait.Process)
+		*known = process
 		p.processes[process] = known
 	}
 	p.lastProcess = known

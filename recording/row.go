@@ -37,12 +37,15 @@ func emptyRow() row {
 func (r *row) setWait(w *wait.Wait) {
 	r.Wait = *w
 	r.event, r.note, r.isEvent = "", "", false
-	r.process, r.stack = wait.Process{}, wait.Stack{}
 	if w.Process != nil {
 		r.process = *w.Process
+	} else {
+		r.process = wait.Process{}
 	}
 	if w.Stack != nil {
 		r.stack = *w.Stack
+	} else {
+		r.stack = wait.Stack{}
 	}
 }
 

@@ -80,7 +80,8 @@ func NewWriter(out io.Writer, meta *wait.Meta, options Options) (*Writer, error)
 	for _, c := range table {
 		w.encoders = append(w.encoders, c.newEncoder())
 	}
-	w.stream = ipc.NewWriter(&w.segment, ipc.WithSchema(w.schema), ipc.WithLZ4(), ipc.WithDictionaryDeltas(true))
+	w.stream = ipc.NewWriter(&w.segment, ipc.WithSchema(w.schema), ipc.WithAllocator(new(recycler)),
+		ipc.WithLZ4(), ipc.WithDictionaryDeltas(true))
 	w.timer = time.AfterFunc(w.interval, w.flushLate)
 	w.timer.Stop()
 	if err := w.writeSegment(); err != nil {

@@ -3,6 +3,7 @@ package recording
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
@@ -55,3 +56,49 @@ func (a *boundedAllocator) Reallocate(size int, b []byte) []byte {
 
 // Free implements memory.Allocator.
 func (a *boundedAllocator) Free(b []byte) { a.used -= int64(cap(b)) }
+
+// recycler gives a writer's Arrow memory and keeps what Arrow frees for the
+// next batch, which needs the same again. Otherwise each row would cost 150
+// bytes of garbage, and collecting it a quarter of the time of writing. It is
+// for one goroutine.
+type recycler struct {
+	memory.GoAllocator
+	free [bits.UintSize][][]byte // by the power of two that is their size
+}
+
+// Allocate implements memory.Allocator.
+func (r *recycler) Allocate(size int) []byte {
+	class := bits.Len(uint(max(size, 1) - 1))
+	free := r.free[class]
+	if len(free) == 0 {
+		return r.GoAllocator.Allocate(1 << class)[:size]
+	}
+	last := len(free) - 1
+	r.free[class] = free[:last]
+	b := free[last][:size]
+	clear(b) // Arrow takes new memory to be zero: it is its bitmap of nulls
+	return b
+}
+
+// Reallocate implements memory.Allocator.
+func (r *recycler) Reallocate(size int, b []byte) []byte {
+	if size <= cap(b) {
+		if size > len(b) {
+			clear(b[len(b):size])
+		}
+		return b[:size]
+	}
+	bigger := r.Allocate(size)
+	copy(bigger, b)
+	r.Free(b)
+	return bigger
+}
+
+// Free implements memory.Allocator.
+func (r *recycler) Free(b []byte) {
+	if cap(b) == 0 {
+		return
+	}
+	class := bits.Len(uint(cap(b) - 1))
+	r.free[class] = append(r.free[class], b)
+}
