@@ -131,11 +131,8 @@ func parseDump(text string) []dumped {
 	return all
 }
 
-// wrapper is a function that the compiler makes of a go statement.
-var wrapper = regexp.MustCompile(`\.(gowrap)?\d+$`)
-
 // framesOf are the frames of a goroutine as a dump shows them: without the
-// runtime's, and without wrappers.
+// runtime's.
 func framesOf(b *gobinary.Binary, g Goroutine) []string {
 	s := NewSymbolizer(b, 0).StackOf(g.PCs)
 	if s == nil {
@@ -144,7 +141,7 @@ func framesOf(b *gobinary.Binary, g Goroutine) []string {
 	lines := strings.Split(s.Lines, ";")
 	var frames []string
 	for i, f := range slices.Backward(strings.Split(s.Funcs, ";")) {
-		if !strings.HasPrefix(f, "runtime.") && !wrapper.MatchString(f) {
+		if !strings.HasPrefix(f, "runtime.") {
 			frames = append(frames, f+" "+lines[i])
 		}
 	}
