@@ -1,0 +1,27 @@
+// Package report turns a stream of waits into a table of numbers: a [Builder]
+// is a [wait.Sink] that adds each wait to a group, and a [Report] is what the
+// groups say when somebody asks.
+//
+// # What is counted
+//
+// A group keeps two views of its finished waits. All of them, whole, is what
+// JSON and CSV show. What was awaited is what people are shown: a wait's idle
+// part, in which no answer was owed, is taken out of the part in which it
+// passed (network; blocked or unsplit where network was not measured). A wait
+// that was idle whole still counts from the moment its data came: a request
+// that lay in a socket's buffer was waited for by the client that sent it. A
+// wait that was idle whole and for which no data came (closed, interrupted,
+// timed out) was awaited by nobody and is left out.
+//
+// Open waits have an age instead of a total and are counted apart. A sample
+// counts as many times as its weight says. A wait that began before the
+// recording has a total that is a lower bound: it is in the sums and not in
+// the percentiles.
+//
+// # Bounds
+//
+// Memory grows with the number of groups, not of waits: at most
+// [Options.MaxGroups] groups a section, the rest in one group of its own, each
+// with up to eight sketches of at most 13 KiB. Percentiles have a relative
+// accuracy of 1 %; sums, counts and maxima are exact.
+package report

@@ -1,0 +1,267 @@
+package render
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// document is a report in words, before it is known how they are written down.
+// Its texts are not escaped.
+type document struct {
+	header   []string // what was recorded
+	alerts   []string // why the figures cannot be trusted in full
+	remarks  []string // what happened during the recording
+	findings []report.Finding
+	grids    []grid
+	footer   []string
+}
+
+func newDocument(r *report.Report, o Options) document {
+	d := document{
+		header:   header(r),
+		alerts:   alerts(r),
+		remarks:  remarks(r),
+		findings: r.Findings,
+	}
+	for i := range r.Sections {
+		s := &r.Sections[i]
+		if i > 0 && len(s.Rows) == 0 {
+			continue
+		}
+		d.grids = append(d.grids, newGrid(r, s, o))
+	}
+	d.footer = footer(r, d.grids, o)
+	return d
+}
+
+func header(r *report.Report) []string {
+	var words []string
+	add := func(word string, known bool) {
+		if known {
+			words = append(words, word)
+		}
+	}
+	var m wait.Meta
+	if len(r.Metas) > 0 {
+		m = r.Metas[0]
+	}
+	add(program(r.Metas), true)
+	add(fmt.Sprintf("%d recordings", len(r.Metas)), len(r.Metas) > 1)
+	add(fmt.Sprintf("pid %d", m.Target.PID), len(r.Metas) == 1 && m.Target.PID > 0)
+	add(m.Target.Go, m.Target.Go != "")
+	add(seconds(r.Events.Seconds), true)
+	add("mode "+m.Mode, m.Mode != "")
+	add("lost "+report.FormatCount(r.Events.Lost), true)
+	return words
+}
+
+// program names the program, or says how many there are.
+func program(metas []wait.Meta) string {
+	var names []string
+	for _, m := range metas {
+		if m.Target.Exe != "" {
+			names = append(names, path.Base(m.Target.Exe))
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch len(names) {
+	case 0:
+		return "(unknown program)"
+	case 1:
+		return names[0]
+	}
+	return fmt.Sprintf("%d programs", len(names))
+}
+
+func seconds(s float64) string {
+	decimals := 1
+	if s >= 10 || s == float64(int64(s)) {
+		decimals = 0
+	}
+	return report.FormatNumber(s, decimals) + " s"
+}
+
+func alerts(r *report.Report) []string {
+	var lines []string
+	if lost := r.Events.Lost; lost > 0 {
+		var places []string
+		for _, n := range r.Events.Notes {
+			if n.Kind == wait.EventLost && n.Text != "" {
+				places = append(places, report.FormatCount(n.Count)+" "+n.Text)
+			}
+		}
+		line := "LOST " + report.FormatCount(lost) + " records"
+		if len(places) > 0 {
+			line += ": " + strings.Join(places, ", ")
+		}
+		lines = append(lines, line+". Counts and sums below are too low.")
+	}
+	if r.Damage != "" {
+		lines = append(lines, "DAMAGED: "+r.Damage+". Below is what could be read before it.")
+	}
+	if r.Events.Truncated && len(r.Metas) > 0 {
+		lines = append(lines, "CUT OFF: the recording has no end. Below is what was written, "+
+			seconds(r.Events.Seconds)+" of it.")
+	}
+	for _, s := range r.Sections {
+		if n := len(s.Rows); n > 0 && s.Rows[n-1].Other {
+			lines = append(lines, fmt.Sprintf("TOO MANY GROUPS: after %s groups all further waits were put in one, (others). Group by less or use --filter.",
+				report.FormatCount(uint64(n-1))))
+		}
+	}
+	return lines
+}
+
+func remarks(r *report.Report) []string {
+	var lines []string
+	for _, n := range r.Events.Notes {
+		switch n.Kind {
+		case wait.EventMode, wait.EventTarget:
+			lines = append(lines, fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), n.Text))
+		case wait.EventIncomplete:
+			lines = append(lines, fmt.Sprintf("incomplete: %s waits: %s", report.FormatCount(n.Count), n.Text))
+		}
+	}
+	return lines
+}
+
+func footer(r *report.Report, grids []grid, o Options) []string {
+	var lines []string
+	if legend := legendOf(grids); legend != "" {
+		lines = append(lines, legend)
+	}
+	var last []string
+	if r.Events.Overhead >= 0 {
+		last = append(last, "Cost to the target: "+report.FormatNumber(r.Events.Overhead, 1)+" % CPU.")
+	}
+	if o.Hint != "" {
+		last = append(last, o.Hint)
+	}
+	if len(last) > 0 {
+		lines = append(lines, strings.Join(last, "  "))
+	}
+	return lines
+}
+
+// after is what is said under a table.
+func after(r *report.Report, s *report.Section) []string {
+	lines := missing(r, s)
+	if n := s.Totals.StartedBefore; n > 0 {
+		lines = append(lines, report.FormatCount(n)+" waits began before the recording: their times are at least what is shown, and not in p50 and p99")
+	}
+	if line := idleLine(s.Idle, r.Idle); line != "" {
+		lines = append(lines, line)
+	}
+	if s.Open.Count > 0 {
+		line := fmt.Sprintf("Still open: %s, oldest %s", report.FormatCount(s.Open.Count), report.FormatDuration(s.Open.Oldest))
+		if len(s.Open.OldestKey) > 0 {
+			line += " (" + cellText(s, 0, s.Open.OldestKey[0]) + ")"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// missing says of each part that some waits lack how many do, and why.
+func missing(r *report.Report, s *report.Section) []string {
+	n := s.Totals.View(r.Idle)
+	var lines []string
+	for _, part := range [...]struct {
+		name string
+		lack uint64
+	}{{"network", n.NoNetwork}, {"netpoll", n.NoNetpoll}, {"sched", n.NoSched}} {
+		if part.lack > 0 {
+			lines = append(lines, fmt.Sprintf("%s: not measured in %s of %s waits: %s", part.name,
+				report.FormatCount(part.lack), report.FormatCount(n.Waits), reason(r.Metas, part.name, "no probe saw it")))
+		}
+	}
+	if s.Idle.Unknown > 0 {
+		lines = append(lines, fmt.Sprintf("idle: not known of %s waits, which count as awaited: %s",
+			report.FormatCount(s.Idle.Unknown), reason(r.Metas, "idle", "no probe saw when an answer was owed")))
+	}
+	return lines
+}
+
+// reason is why a part was not measured, as the first recording that knows
+// says it.
+func reason(metas []wait.Meta, part, otherwise string) string {
+	for _, m := range metas {
+		if why := m.Unmeasured[part]; why != "" {
+			return why
+		}
+	}
+	return otherwise
+}
+
+func idleLine(idle report.IdleWaits, counted bool) string {
+	var kinds []string
+	for _, kind := range [...]struct {
+		count uint64
+		name  string
+	}{
+		{idle.KeepAlive, "keep-alive reads"},
+		{idle.Pooled, "pooled"},
+		{idle.Accepts, "accepts"},
+		{idle.Others, "others"},
+	} {
+		if kind.count > 0 {
+			kinds = append(kinds, report.FormatCount(kind.count)+" "+kind.name)
+		}
+	}
+	switch {
+	case len(kinds) == 0:
+		return ""
+	case counted:
+		return "Idle, counted above: " + strings.Join(kinds, ", ")
+	}
+	return "Idle, not counted: " + strings.Join(kinds, ", ") + " (--idle)"
+}
+
+// cellText is a key's text as a cell of a table.
+func cellText(s *report.Section, key int, text string) string {
+	switch {
+	case text == "":
+		return "(no " + strings.ToLower(s.By[key].Header) + ")"
+	case s.By[key].Name == report.KeyFunc || s.By[key].Name == report.KeyStart:
+		return shortFunc(text)
+	}
+	return text
+}
+
+// legendOf explains the parts that the tables show.
+func legendOf(grids []grid) string {
+	shown := map[string]bool{}
+	for _, g := range grids {
+		for _, c := range g.columns {
+			shown[c.part] = true
+		}
+	}
+	var words []string
+	for _, part := range [...]struct{ name, meaning string }{
+		{"network", "until the kernel had data"},
+		{"netpoll", "until Go noticed"},
+		{"blocked", "until something else woke it"},
+		{"sched", "until it ran"},
+		{"unsplit", "not told apart"},
+	} {
+		if shown[part.name] {
+			words = append(words, part.name+": "+part.meaning)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// share is a part of the whole in percent.
+func share(part, whole time.Duration) string {
+	if part < 0 || whole <= 0 {
+		return ""
+	}
+	return report.FormatNumber(100*float64(part)/float64(whole), 0) + " %"
+}

@@ -1,0 +1,324 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// grid is a table in words.
+type grid struct {
+	title   string
+	columns []column
+	rows    []gridRow
+	empty   string   // what is said instead of a table without rows
+	after   []string // lines under the table
+}
+
+// column is one column of a grid.
+type column struct {
+	head string
+	left bool // aligned left; numbers are aligned right
+	path bool // its texts say the most at their end
+	// spare tells which columns a narrow terminal does without: the highest
+	// goes first, 0 stays.
+	spare int
+	part  string // the part of a wait that it shows, if any
+}
+
+type gridRow struct {
+	cells []string
+	below []string // lines of their own under the row
+}
+
+func newGrid(r *report.Report, s *report.Section, o Options) grid {
+	limit := o.Top
+	if limit == 0 {
+		limit = rowsForPeople
+	}
+	rows := s.Rows
+	if !r.Idle {
+		rows = awaitedRows(rows)
+	}
+	g := grid{title: s.Title, after: after(r, s)}
+	if len(rows) == 0 {
+		g.empty = emptyText(r, s)
+		return g
+	}
+	shown, rest := top(rows, limit)
+	sheet := newSheet(s, r.Idle, shown)
+	g.columns = append(keyColumns(s), sheet.columns()...)
+	keys := len(keyColumns(s))
+	for i := range shown {
+		cells, below := keyCells(s, &shown[i])
+		g.rows = append(g.rows, gridRow{cells: append(cells, sheet.cells(&shown[i])...), below: below})
+	}
+	if len(rows) > len(shown) {
+		name := fmt.Sprintf("... %s more", report.FormatCount(uint64(len(rows)-len(shown))))
+		g.rows = append(g.rows, gridRow{cells: append(padded(keys, name), sheet.cells(&rest)...)})
+	}
+	g.rows = append(g.rows,
+		gridRow{cells: append(padded(keys, "all"), sheet.cells(&s.Totals)...)},
+		gridRow{cells: append(padded(keys, ""), sheet.shares(&s.Totals)...)})
+	return g
+}
+
+// awaitedRows leaves out the groups of which nobody awaited anything.
+func awaitedRows(rows []report.Row) []report.Row {
+	var awaited []report.Row
+	for i := range rows {
+		if rows[i].Awaited.Waits > 0 {
+			awaited = append(awaited, rows[i])
+		}
+	}
+	return awaited
+}
+
+func emptyText(r *report.Report, s *report.Section) string {
+	switch {
+	case s.Totals.All.Waits == 0 && s.Totals.Open == 0:
+		return "No waits."
+	case s.Totals.All.Waits == 0:
+		return "No wait ended during the recording."
+	case r.Idle:
+		return "No waits."
+	}
+	return "Nothing was awaited: all waits were idle."
+}
+
+func padded(n int, first string) []string {
+	cells := make([]string, n)
+	cells[0] = first
+	return cells
+}
+
+// keyColumns lists the columns for the keys of a section. Long keys stand
+// below their row if there is another key to stand in it.
+func keyColumns(s *report.Section) []column {
+	var columns []column
+	for i, key := range s.By {
+		if isBelow(s, i) {
+			continue
+		}
+		columns = append(columns, column{head: key.Header, left: true, path: key.Long})
+	}
+	if s.Title != "" {
+		columns[0].head = strings.ToUpper(s.Title)
+	}
+	return columns
+}
+
+// isBelow tells whether a key's text stands below its row. The first key never
+// does, and a stack always: its innermost function stands for it.
+func isBelow(s *report.Section, key int) bool {
+	return key > 0 && s.By[key].Long
+}
+
+func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
+	for i, key := range s.By {
+		text := row.Key[i]
+		switch {
+		case row.Other:
+			if i == 0 {
+				cells = append(cells, "(others)")
+			} else if !isBelow(s, i) {
+				cells = append(cells, "")
+			}
+		case isBelow(s, i):
+			below = append(below, longText(key.Name, text, row)...)
+		case key.Long && text != "":
+			lines := longText(key.Name, text, row)
+			cells = append(cells, lines[0])
+			below = append(below, lines[1:]...)
+		default:
+			cells = append(cells, cellText(s, i, text))
+		}
+	}
+	return cells, below
+}
+
+// maxFrames is how much of a stack a person is shown.
+const maxFrames = 12
+
+// longText is the text of a long key as lines.
+func longText(key report.Key, text string, row *report.Row) []string {
+	switch {
+	case text == "":
+		return []string{"(no " + string(key) + ")"}
+	case key == report.KeyLine:
+		return []string{strings.TrimSpace(shortFunc(row.Func) + " " + shortLine(text))}
+	}
+	frames := strings.Split(text, ";")
+	var lines []string
+	for i := range frames {
+		if i == maxFrames {
+			return append(lines, fmt.Sprintf("... %d more", len(frames)-i))
+		}
+		lines = append(lines, shortFunc(frames[len(frames)-1-i]))
+	}
+	return lines
+}
+
+// sheet writes the numbers of a section's rows, all in the same units.
+type sheet struct {
+	idle   bool
+	totals *report.Numbers
+	time   timeUnit // of percentiles
+	sum    timeUnit // of sums
+	shown  []numberColumn
+}
+
+// timeUnit is the unit in which a column's durations are written.
+type timeUnit struct {
+	name     string
+	unit     time.Duration
+	decimals int
+}
+
+func unitFor(largest time.Duration) timeUnit {
+	switch {
+	case largest >= 100*time.Second:
+		return timeUnit{"s", time.Second, 1}
+	case largest >= time.Second:
+		return timeUnit{"s", time.Second, 2}
+	case largest >= time.Millisecond:
+		return timeUnit{"ms", time.Millisecond, 1}
+	}
+	return timeUnit{"µs", time.Microsecond, 1}
+}
+
+func (u timeUnit) format(d time.Duration) string {
+	if d < 0 {
+		return "-"
+	}
+	return report.FormatNumber(float64(d)/float64(u.unit), u.decimals)
+}
+
+// numberColumn is one row of the table of columns with numbers.
+type numberColumn struct {
+	column
+	// get is the duration to show; nil for a count.
+	get   func(*report.Numbers) time.Duration
+	count func(*report.Numbers) uint64
+	// isSum: written with its unit, and part of the total's share.
+	isSum bool
+}
+
+func newSheet(s *report.Section, idle bool, rows []report.Row) *sheet {
+	sh := &sheet{idle: idle, totals: s.Totals.View(idle), sum: unitFor(s.Totals.View(idle).Total)}
+	var largest time.Duration
+	for i := range rows {
+		largest = max(largest, rows[i].View(idle).P99)
+	}
+	sh.time = timeUnit{"ms", time.Millisecond, 1}
+	if largest < time.Millisecond {
+		sh.time = timeUnit{"µs", time.Microsecond, 1}
+	}
+	sh.shown = append(sh.spread(), sh.parts()...)
+	return sh
+}
+
+// spread lists the columns before the sums.
+func (sh *sheet) spread() []numberColumn {
+	columns := []numberColumn{
+		{column: column{head: "waits", spare: 1}, count: func(n *report.Numbers) uint64 { return n.Waits }},
+	}
+	if sh.totals.Timeouts > 0 {
+		columns = append(columns, numberColumn{column: column{head: "timeouts", spare: 4},
+			count: func(n *report.Numbers) uint64 { return n.Timeouts }})
+	}
+	return append(columns,
+		numberColumn{column: column{head: "p50", spare: 3}, get: func(n *report.Numbers) time.Duration { return n.P50 }},
+		numberColumn{column: column{head: "p99 " + sh.time.name, spare: 2}, get: func(n *report.Numbers) time.Duration { return n.P99 }},
+	)
+}
+
+// parts lists the total and the parts that it is the sum of: those that some
+// wait has and those that some wait should have.
+func (sh *sheet) parts() []numberColumn {
+	t := sh.totals
+	all := []struct {
+		name  string
+		shown bool
+		get   func(*report.Numbers) time.Duration
+	}{
+		{"network", t.Network >= 0 || t.NoNetwork > 0, func(n *report.Numbers) time.Duration { return n.Network }},
+		{"netpoll", t.Netpoll >= 0 || t.NoNetpoll > 0, func(n *report.Numbers) time.Duration { return n.Netpoll }},
+		{"blocked", t.Blocked >= 0, func(n *report.Numbers) time.Duration { return n.Blocked }},
+		{"sched", t.Sched >= 0 || t.NoSched > 0, func(n *report.Numbers) time.Duration { return n.Sched }},
+		{"unsplit", t.Unsplit != 0, func(n *report.Numbers) time.Duration { return n.Unsplit }},
+	}
+	columns := []numberColumn{{column: column{head: "total"}, isSum: true, get: func(n *report.Numbers) time.Duration { return n.Total }}}
+	for _, part := range all {
+		if !part.shown {
+			continue
+		}
+		c := numberColumn{column: column{head: part.name, part: part.name}, isSum: true, get: part.get}
+		if part.get(t) == wait.Unmeasured {
+			c.spare = 5
+		}
+		columns = append(columns, c)
+	}
+	return columns
+}
+
+func (sh *sheet) columns() []column {
+	var columns []column
+	for _, c := range sh.shown {
+		columns = append(columns, c.column)
+	}
+	return columns
+}
+
+// cells writes the numbers of a row. Sums of several groups have no
+// percentiles: those cells are empty.
+func (sh *sheet) cells(r *report.Row) []string {
+	n := r.View(sh.idle)
+	var cells []string
+	for _, c := range sh.shown {
+		switch {
+		case c.count != nil:
+			cells = append(cells, report.FormatCount(c.count(n)))
+		case c.isSum && c.get(n) >= 0:
+			cells = append(cells, sh.sum.format(c.get(n))+" "+sh.sum.name)
+		case !c.isSum && r.Key == nil:
+			cells = append(cells, "")
+		default:
+			cells = append(cells, sh.time.format(c.get(n)))
+		}
+	}
+	return cells
+}
+
+// shares writes what part of the total each part is.
+func (sh *sheet) shares(r *report.Row) []string {
+	n := r.View(sh.idle)
+	var cells []string
+	for _, c := range sh.shown {
+		if c.part == "" {
+			cells = append(cells, "")
+			continue
+		}
+		cells = append(cells, share(c.get(n), n.Total))
+	}
+	return cells
+}
+
+// heads writes the heads of columns, so that those of the parts read as a sum:
+// total = network + netpoll + sched.
+func heads(columns []column) []string {
+	var texts []string
+	sign := "= "
+	for _, c := range columns {
+		head := c.head
+		if c.part != "" {
+			head = sign + head
+			sign = "+ "
+		}
+		texts = append(texts, head)
+	}
+	return texts
+}

@@ -1,0 +1,78 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/netpolltrace/netpolltrace/report"
+)
+
+// renderOpen writes who waits now: how many, the keys, the descriptors, and
+// the stack below. Times are left out: a snapshot does not know them.
+func renderOpen(w io.Writer, r *report.Report, o Options) error {
+	t := newTerminal(o)
+	limit := o.Top
+	if limit == 0 {
+		limit = rowsForPeople
+	}
+	for i := range r.Sections {
+		s := &r.Sections[i]
+		if i > 0 {
+			t.line("")
+		}
+		if s.Totals.Open == 0 {
+			t.line("No goroutine waits.")
+			continue
+		}
+		if err := t.table(openGrid(s, limit)); err != nil {
+			return fmt.Errorf("writing table: %w", err)
+		}
+	}
+	_, err := w.Write(t.out.Bytes())
+	return err
+}
+
+func openGrid(s *report.Section, limit int) grid {
+	g := grid{columns: []column{{head: "COUNT"}}}
+	for _, c := range keyColumns(s) {
+		g.columns = append(g.columns, c)
+	}
+	keys := len(g.columns) - 1
+	g.columns = append(g.columns, column{head: "FD", left: true})
+	shown, rest := top(openRows(s.Rows), limit)
+	for i := range shown {
+		row := &shown[i]
+		cells, below := keyCells(s, row)
+		cells = append([]string{report.FormatCount(row.Open)}, cells...)
+		g.rows = append(g.rows, gridRow{cells: append(cells, descriptors(row)), below: below})
+	}
+	if rest.Open > 0 {
+		cells := append([]string{report.FormatCount(rest.Open)}, padded(keys, "... others")...)
+		g.rows = append(g.rows, gridRow{cells: append(cells, "")})
+	}
+	return g
+}
+
+func openRows(rows []report.Row) []report.Row {
+	var open []report.Row
+	for i := range rows {
+		if rows[i].Open > 0 {
+			open = append(open, rows[i])
+		}
+	}
+	return open
+}
+
+func descriptors(row *report.Row) string {
+	var fds []string
+	for _, fd := range row.FDs {
+		fds = append(fds, strconv.Itoa(int(fd)))
+	}
+	text := strings.Join(fds, " ")
+	if row.MoreFDs {
+		text += " " + ellipsis
+	}
+	return text
+}

@@ -1,0 +1,37 @@
+package report
+
+import "github.com/netpolltrace/netpolltrace/wait"
+
+// Report is what a recording says, ready to be shown.
+type Report struct {
+	Metas    []wait.Meta // one for each recording that went in
+	Events   Events
+	Sections []Section
+	Totals   Row  // the sums of all sections
+	Idle     bool // whether people are shown idle time too
+	// Damage says what is wrong with a recording that could not be read to its
+	// end; whoever reads it sets it.
+	Damage   string
+	Findings []Finding
+}
+
+// Severity says how much a finding matters.
+type Severity string
+
+// The severities.
+const (
+	SeverityWarning Severity = "warning" // time is lost that need not be
+	SeverityNotice  Severity = "notice"  // good to know
+)
+
+// Finding is one conclusion from the numbers.
+type Finding struct {
+	ID        string // for programs: slow_peer
+	Title     string // for people: Slow peer
+	Severity  Severity
+	Subject   string   // what it is about, such as a peer; can be empty
+	Sentences []string // the first says what is, the others why and what to do
+	// Numbers are what the sentences were made of, by a name that ends in the
+	// unit.
+	Numbers map[string]float64
+}

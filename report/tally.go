@@ -1,0 +1,168 @@
+package report
+
+import (
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// The parts of a wait, as indexes.
+const (
+	partNetwork = iota
+	partNetpoll
+	partBlocked
+	partSched
+	partCount
+)
+
+// parts is one wait's total and its parts, [wait.Unmeasured] where no probe
+// measured one.
+type parts struct {
+	total time.Duration
+	part  [partCount]time.Duration
+}
+
+func partsOf(w *wait.Wait) parts {
+	return parts{
+		total: max(w.Total, 0),
+		part:  [partCount]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched},
+	}
+}
+
+// awaited takes the idle time out of the part in which it passed. It is false
+// if nobody awaited any of it.
+func (p parts) awaited(idle time.Duration) (parts, bool) {
+	before := partNetwork
+	if p.part[partNetwork] < 0 {
+		before = partBlocked
+	}
+	dataCame := p.part[partNetwork] >= 0
+	passed := p.total
+	if p.part[before] >= 0 {
+		passed = p.part[before]
+	}
+	idle = min(idle, passed)
+	if idle == passed && !dataCame {
+		return parts{}, false
+	}
+	p.total -= idle
+	if p.part[before] >= 0 {
+		p.part[before] -= idle
+	}
+	return p, p.total > 0
+}
+
+// idleWhole tells whether no answer was owed during all of the time before the
+// wait's data came, or before it ended without data.
+func (p parts) idleWhole(idle time.Duration) bool {
+	for _, before := range [...]int{partNetwork, partBlocked} {
+		if p.part[before] >= 0 {
+			return idle >= p.part[before]
+		}
+	}
+	return idle >= p.total
+}
+
+// tally is the sums and the distributions of some finished waits.
+type tally struct {
+	waits    uint64
+	timeouts uint64
+	total    time.Duration
+	sum      [partCount]time.Duration
+	measured [partCount]uint64 // waits that have the part
+	missing  [partCount]uint64 // waits that should have it
+	unsplit  time.Duration
+
+	totals  Distribution
+	network Distribution
+	netpoll Distribution
+	sched   Distribution
+}
+
+func newTally(s scale) *tally {
+	t := &tally{}
+	for _, d := range [...]*Distribution{&t.totals, &t.network, &t.netpoll, &t.sched} {
+		d.scale = s
+	}
+	return t
+}
+
+// add adds count waits of which p is known. Only whole ones, which began
+// after the recording did, go into the distributions.
+func (t *tally) add(p *parts, count uint64, timeout, whole bool) {
+	n := time.Duration(count)
+	t.waits += count
+	if timeout {
+		t.timeouts += count
+	}
+	t.total += p.total * n
+	unsplit := p.total
+	for i, d := range p.part {
+		if d >= 0 {
+			t.sum[i] += d * n
+			t.measured[i] += count
+			unsplit -= d
+		}
+	}
+	t.unsplit += unsplit * n
+	t.miss(p, count)
+	if whole {
+		t.distribute(p, count)
+	}
+}
+
+// miss counts the parts that a wait should have. One that was blocked has no
+// network and no netpoll by its nature.
+func (t *tally) miss(p *parts, count uint64) {
+	if p.part[partBlocked] < 0 {
+		for _, i := range [...]int{partNetwork, partNetpoll} {
+			if p.part[i] < 0 {
+				t.missing[i] += count
+			}
+		}
+	}
+	if p.part[partSched] < 0 {
+		t.missing[partSched] += count
+	}
+}
+
+func (t *tally) distribute(p *parts, count uint64) {
+	t.totals.Add(p.total, count)
+	if d := p.part[partNetwork]; d >= 0 {
+		t.network.Add(d, count)
+	}
+	if d := p.part[partNetpoll]; d >= 0 {
+		t.netpoll.Add(d, count)
+	}
+	if d := p.part[partSched]; d >= 0 {
+		t.sched.Add(d, count)
+	}
+}
+
+// numbers says what is in the tally and in other, which can be nil.
+func (t *tally) numbers(other *tally) Numbers {
+	if other == nil {
+		other = &tally{}
+	}
+	n := Numbers{
+		Waits:    t.waits + other.waits,
+		Timeouts: t.timeouts + other.timeouts,
+		Total:    t.total + other.total,
+		Unsplit:  t.unsplit + other.unsplit,
+	}
+	for i, sum := range [...]*time.Duration{&n.Network, &n.Netpoll, &n.Blocked, &n.Sched} {
+		*sum = wait.Unmeasured
+		if t.measured[i]+other.measured[i] > 0 {
+			*sum = t.sum[i] + other.sum[i]
+		}
+	}
+	n.NoNetwork = t.missing[partNetwork] + other.missing[partNetwork]
+	n.NoNetpoll = t.missing[partNetpoll] + other.missing[partNetpoll]
+	n.NoSched = t.missing[partSched] + other.missing[partSched]
+
+	totals := t.totals.union(&other.totals)
+	n.P50, n.P90, n.P99, n.Max = totals.Quantile(0.5), totals.Quantile(0.9), totals.Quantile(0.99), totals.Max()
+	network, netpoll, sched := t.network.union(&other.network), t.netpoll.union(&other.netpoll), t.sched.union(&other.sched)
+	n.NetworkP99, n.NetpollP99, n.SchedP99 = network.Quantile(0.99), netpoll.Quantile(0.99), sched.Quantile(0.99)
+	return n
+}
