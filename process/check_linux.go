@@ -88,9 +88,13 @@ func (r *reader) checkThreads(all []Goroutine) error {
 		return err
 	}
 	gs = slices.DeleteFunc(gs, func(g rawG) bool { return g.m == 0 })
-	known := make(map[uint64]bool, len(all))
-	for i := range all {
-		known[all[i].Addr] = true
+	every, err := r.addresses()
+	if err != nil {
+		return err
+	}
+	known := make(map[uint64]bool, len(every))
+	for _, addr := range every {
+		known[addr] = true
 	}
 	fitting, err := r.fittingThreads(gs, known)
 	if err != nil {

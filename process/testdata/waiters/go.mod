@@ -1,3 +1,3 @@
-module waiters
+module example.org/waiters
 
 go 1.18
