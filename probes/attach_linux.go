@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -48,13 +49,14 @@ func attachUprobeMulti(exe *link.Executable, p *ebpf.Program, offset uint64, pid
 	return exe.UprobeMulti(nil, p, &link.UprobeMultiOptions{Addresses: []uint64{offset}, PID: uint32(pid)})
 }
 
-// links are what is attached; closing them leaves nothing behind. They are not
-// pinned: when the tracer dies, the kernel closes them.
+// links are what is attached, in that order; closing them, the last first,
+// leaves nothing behind. They are not pinned: when the tracer dies, the kernel
+// closes them.
 type links []link.Link
 
 func (l links) Close() error {
 	var errs []error
-	for _, attached := range l {
+	for _, attached := range slices.Backward(l) {
 		if err := attached.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("detaching a probe: %w", err))
 		}

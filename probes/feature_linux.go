@@ -26,28 +26,35 @@ type Feature struct {
 }
 
 // Features remembers which features this machine has. The zero value is ready
-// to use; probing is done on demand, once for each feature.
+// to use, by several goroutines at a time; probing is done on demand, once for
+// each feature.
 type Features struct {
 	mu      sync.Mutex
-	results map[string]error
+	results map[string]func() error
 }
 
 // Have is nil if the machine has the feature, and says why not otherwise.
 func (f *Features) Have(feature Feature) error {
+	return f.result(feature)()
+}
+
+func (f *Features) result(feature Feature) func() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err, known := f.results[feature.Name]; known {
-		return err
+	if result, known := f.results[feature.Name]; known {
+		return result
 	}
 	if f.results == nil {
-		f.results = make(map[string]error)
+		f.results = make(map[string]func() error)
 	}
-	err := feature.probe()
-	if err != nil {
-		err = fmt.Errorf("%s: %w", feature.Name, err)
-	}
-	f.results[feature.Name] = err
-	return err
+	result := sync.OnceValue(func() error {
+		if err := feature.probe(); err != nil {
+			return fmt.Errorf("%s: %w", feature.Name, err)
+		}
+		return nil
+	})
+	f.results[feature.Name] = result
+	return result
 }
 
 // The features that every recording needs.
@@ -70,8 +77,9 @@ var (
 	}
 )
 
-// needed are the features without which nothing can be recorded.
-var needed = []Feature{featureRingBuffer, featureTaskFiles, featureUprobe}
+// needed are the features without which nothing can be recorded; uprobes of
+// one sort or the other come to them.
+var needed = []Feature{featureRingBuffer, featureTaskFiles}
 
 func rawTracepoint(name, since string) Feature {
 	return Feature{Name: "tracepoint " + name, Since: since, probe: func() error {

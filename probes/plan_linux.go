@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+
 	"github.com/netpolltrace/netpolltrace/bpf"
 )
 
@@ -137,28 +140,52 @@ func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
 	if mode == ModeAuto {
 		mode = ModeIO
 	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raising the limit of locked memory (needed before Linux 5.11): %w", err)
+	}
+	f.probeAll()
 	plan := &Plan{Mode: mode, Unmeasured: make(map[string]string)}
 	for _, feature := range needed {
 		if err := f.Have(feature); err != nil {
 			return nil, fmt.Errorf("%w (since Linux %s; see netpolltrace doctor)", err, feature.Since)
 		}
 	}
-	plan.chooseUprobe(f)
+	if err := plan.chooseUprobe(f); err != nil {
+		return nil, err
+	}
 	for _, n := range needs {
 		plan.chooseHook(f, n, backend)
 	}
 	return plan, nil
 }
 
-func (plan *Plan) chooseUprobe(f *Features) {
-	err := f.Have(featureUprobeMulti)
-	if err == nil {
+// probeAll finds out about what a plan is likely to ask for, all at a time: the
+// kernel takes its time to detach a probe.
+func (f *Features) probeAll() {
+	wanted := append([]Feature{featureUprobeMulti}, needed...)
+	for _, n := range needs {
+		wanted = append(wanted, n.hooks[0].feature)
+	}
+	var group sync.WaitGroup
+	for _, feature := range wanted {
+		group.Go(func() { _ = f.Have(feature) })
+	}
+	group.Wait()
+}
+
+func (plan *Plan) chooseUprobe(f *Features) error {
+	multi := f.Have(featureUprobeMulti)
+	if multi == nil {
 		plan.uprobe, plan.multi = attachUprobeMulti, true
 		plan.Lines = append(plan.Lines, "uprobes: uprobe_multi")
-		return
+		return nil
+	}
+	if err := f.Have(featureUprobe); err != nil {
+		return fmt.Errorf("%w (since Linux %s; see netpolltrace doctor)", err, featureUprobe.Since)
 	}
 	plan.uprobe = attachUprobePerf
-	plan.Lines = append(plan.Lines, fmt.Sprintf("uprobes: perf events (%v)", err))
+	plan.Lines = append(plan.Lines, fmt.Sprintf("uprobes: perf events (%v)", multi))
+	return nil
 }
 
 func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {

@@ -40,15 +40,29 @@ const (
 	calibrationCalls  = 2000
 )
 
-// Calibrate measures the price of a hit on a function of our own process.
-func Calibrate(plan *Plan) (Price, error) {
+// calibration is what a hit of a uprobe was found to cost.
+type calibration struct {
+	trap time.Duration
+	err  error
+}
+
+// calibrate measures the price of a hit on a function of our own process.
+func calibrate(plan *Plan) calibration {
+	trap, err := measureTrap(plan)
+	if err != nil {
+		err = fmt.Errorf("calibrating the price of a probe: %w", err)
+	}
+	return calibration{trap, err}
+}
+
+func measureTrap(plan *Plan) (time.Duration, error) {
 	exe, err := link.OpenExecutable("/proc/self/exe")
 	if err != nil {
-		return Price{}, fmt.Errorf("calibrating: %w", err)
+		return 0, err
 	}
-	place, offset, err := probedPlace()
+	offset, err := probedPlace()
 	if err != nil {
-		return Price{}, fmt.Errorf("calibrating: %w", err)
+		return 0, err
 	}
 	spec := &ebpf.ProgramSpec{
 		Name: "npt_calibrate", Type: ebpf.Kprobe, License: "Dual BSD/GPL",
@@ -59,19 +73,16 @@ func Calibrate(plan *Plan) (Price, error) {
 	}
 	program, err := ebpf.NewProgram(spec)
 	if err != nil {
-		return Price{}, fmt.Errorf("calibrating: %w", firstCause(err))
+		return 0, firstCause(err)
 	}
 	defer program.Close()
 	bare := timeCalls()
 	attached, err := plan.uprobe(exe, program, offset, os.Getpid())
 	if err != nil {
-		return Price{}, fmt.Errorf("calibrating with %s: %w", place.Func, firstCause(err))
+		return 0, firstCause(err)
 	}
-	probedTime := timeCalls()
-	if err := attached.Close(); err != nil {
-		return Price{}, fmt.Errorf("calibrating: %w", err)
-	}
-	return Price{Trap: max(probedTime-bare, 0)}, nil
+	trapped := timeCalls()
+	return max(trapped-bare, 1), attached.Close()
 }
 
 // timeCalls is how long a call of probed takes.

@@ -13,7 +13,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
@@ -56,6 +55,7 @@ type Recorder struct {
 	attached   links
 	decoder    *decoder
 	price      Price
+	calibrated chan calibration // delivers the price once
 	timing     timing
 	exec       bool
 	phantoms   map[uint64]uint64 // goid by g: see Adopt
@@ -69,11 +69,8 @@ type Recorder struct {
 
 // Attach loads the programs of the plan and attaches them to the target. From
 // then on its waits are recorded; [Recorder.Run] delivers them.
-func Attach(target *Target, plan *Plan, price Price, options Options) (*Recorder, error) {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raising the limit of locked memory (needed before Linux 5.11): %w", err)
-	}
-	r := &Recorder{target: target, plan: plan, price: price}
+func Attach(target *Target, plan *Plan, options Options) (*Recorder, error) {
+	r := &Recorder{target: target, plan: plan}
 	if err := r.load(options); err != nil {
 		return nil, err
 	}
@@ -129,6 +126,9 @@ func (r *Recorder) start(options Options) error {
 	}
 	r.decoder = r.newDecoder(options)
 	r.timing = startTiming()
+	// What a hit costs is asked for when the first are accounted for.
+	r.calibrated = make(chan calibration, 1)
+	go func() { r.calibrated <- calibrate(r.plan) }()
 	return nil
 }
 
@@ -421,13 +421,28 @@ func (r *Recorder) account(sink wait.Sink) error {
 			return err
 		}
 	}
-	r.timing.finish(&r.price, r.uprobePrograms(), r.hookPrograms())
+	if err := r.completePrice(); err != nil {
+		return err
+	}
 	hits := c.sum(uprobeHits) - r.reported.sum(uprobeHits)
 	cost := r.price.of(&c) - r.price.of(&r.reported)
 	r.reported = c
 	r.hits.Add(hits)
 	r.cost.Add(int64(cost))
 	return sink.Event(r.event(wait.EventOverhead, hits, cost, r.price.String()))
+}
+
+// completePrice waits for the calibration, and for the programs to have run.
+func (r *Recorder) completePrice() error {
+	if r.price.Trap == 0 {
+		c := <-r.calibrated
+		if c.err != nil {
+			return c.err
+		}
+		r.price.Trap = c.trap
+	}
+	r.timing.finish(&r.price, r.uprobePrograms(), r.hookPrograms())
+	return nil
 }
 
 func (r *Recorder) uprobePrograms() []*ebpf.Program {

@@ -24,7 +24,7 @@ type uprobe struct {
 
 // uprobesOf are the uprobes of each mode, in the order in which they are
 // attached: what ends a wait before what begins one, so that no wait is begun
-// whose end would be missed.
+// whose end would be missed. They are detached the other way round.
 var uprobesOf = map[Mode][]uprobe{
 	ModeIO: {
 		{program: bpf.WaitsProgIoGoready, counter: bpf.WaitsCounterHITS_GOREADY,
@@ -55,27 +55,26 @@ func probed(n int) int { return framed(n) + 1 }
 //go:noinline
 func framed(n int) int { return n + 1 }
 
-// probedPlace is where probed can be probed cheaply, and the offset of that in
-// the file of our own executable.
-func probedPlace() (gobinary.Place, uint64, error) {
+// probedPlace is where probed can be probed cheaply: an offset in the file of
+// our own executable.
+func probedPlace() (uint64, error) {
 	self, err := gobinary.Open("/proc/self/exe")
 	if err != nil {
-		return gobinary.Place{}, 0, err
+		return 0, err
 	}
 	defer self.Close()
 	place, err := self.Prologue(runtime.FuncForPC(reflect.ValueOf(probed).Pointer()).Name())
 	if err != nil {
-		return gobinary.Place{}, 0, err
+		return 0, err
 	}
-	offset, err := self.FileOffset(place.Addr)
-	return place, offset, err
+	return self.FileOffset(place.Addr)
 }
 
 // probeUprobe attaches a counting program to a function of our own and calls
 // it from a thread that is not the process's first: uprobe_multi with a PID
 // matched the first thread alone before Linux 6.10.
 func probeUprobe(attach uprobeAttach, attachType ebpf.AttachType) error {
-	_, offset, err := probedPlace()
+	offset, err := probedPlace()
 	if err != nil {
 		return err
 	}

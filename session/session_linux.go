@@ -92,17 +92,13 @@ func (s *Session) attach() error {
 	if err != nil {
 		return err
 	}
-	price, err := probes.Calibrate(plan)
-	if err != nil {
-		return err
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("reading this machine's name: %w", err)
 	}
 	s.identity = &wait.Process{Host: host, Name: s.process.Name, PID: int32(s.process.PID)}
 	s.config.Limits.Identity = s.identity
-	if s.recorder, err = probes.Attach(target, plan, price, s.config.Limits); err != nil {
+	if s.recorder, err = probes.Attach(target, plan, s.config.Limits); err != nil {
 		return err
 	}
 	if err := s.adopt(); err != nil {
