@@ -14,6 +14,7 @@ type grid struct {
 	title   string
 	columns []column
 	rows    []gridRow
+	shares  []string // cells under the last row: what part of the total it is
 	empty   string   // what is said instead of a table without rows
 	after   []string // lines under the table
 }
@@ -27,6 +28,7 @@ type column struct {
 	// goes first, 0 stays.
 	spare int
 	part  string // the part of a wait that it shows, if any
+	unit  string // of its numbers; the cells are without it
 }
 
 type gridRow struct {
@@ -60,9 +62,8 @@ func newGrid(r *report.Report, s *report.Section, o Options) grid {
 		name := fmt.Sprintf("... %s more", report.FormatCount(uint64(len(rows)-len(shown))))
 		g.rows = append(g.rows, gridRow{cells: append(padded(keys, name), sheet.cells(&rest)...)})
 	}
-	g.rows = append(g.rows,
-		gridRow{cells: append(padded(keys, "all"), sheet.cells(&s.Totals)...)},
-		gridRow{cells: append(padded(keys, ""), sheet.shares(&s.Totals)...)})
+	g.rows = append(g.rows, gridRow{cells: append(padded(keys, "all"), sheet.cells(&s.Totals)...)})
+	g.shares = append(padded(keys, ""), sheet.shares(&s.Totals)...)
 	return g
 }
 
@@ -190,6 +191,12 @@ func unitFor(largest time.Duration) timeUnit {
 	return timeUnit{"µs", time.Microsecond, 1}
 }
 
+// finer has one more decimal, for what is less than one of the unit.
+func (u timeUnit) finer() timeUnit {
+	u.decimals++
+	return u
+}
+
 func (u timeUnit) format(d time.Duration) string {
 	if d < 0 {
 		return "-"
@@ -203,7 +210,7 @@ type numberColumn struct {
 	// get is the duration to show; nil for a count.
 	get   func(*report.Numbers) time.Duration
 	count func(*report.Numbers) uint64
-	// isSum: written with its unit, and part of the total's share.
+	// isSum: it can be added up over groups, and is written in their unit.
 	isSum bool
 }
 
@@ -251,12 +258,12 @@ func (sh *sheet) parts() []numberColumn {
 		{"sched", t.Sched >= 0 || t.NoSched > 0, func(n *report.Numbers) time.Duration { return n.Sched }},
 		{"unsplit", t.Unsplit != 0, func(n *report.Numbers) time.Duration { return n.Unsplit }},
 	}
-	columns := []numberColumn{{column: column{head: "total"}, isSum: true, get: func(n *report.Numbers) time.Duration { return n.Total }}}
+	columns := []numberColumn{{column: column{head: "total", unit: sh.sum.name}, isSum: true, get: func(n *report.Numbers) time.Duration { return n.Total }}}
 	for _, part := range all {
 		if !part.shown {
 			continue
 		}
-		c := numberColumn{column: column{head: part.name, part: part.name}, isSum: true, get: part.get}
+		c := numberColumn{column: column{head: part.name, part: part.name, unit: sh.sum.name}, isSum: true, get: part.get}
 		if part.get(t) == wait.Unmeasured {
 			c.spare = 5
 		}
@@ -283,9 +290,11 @@ func (sh *sheet) cells(r *report.Row) []string {
 		case c.count != nil:
 			cells = append(cells, report.FormatCount(c.count(n)))
 		case c.isSum && c.get(n) >= 0:
-			cells = append(cells, sh.sum.format(c.get(n))+" "+sh.sum.name)
+			cells = append(cells, sh.sum.format(c.get(n)))
 		case !c.isSum && r.Key == nil:
 			cells = append(cells, "")
+		case c.get(n) < sh.time.unit:
+			cells = append(cells, sh.time.finer().format(c.get(n)))
 		default:
 			cells = append(cells, sh.time.format(c.get(n)))
 		}
@@ -305,6 +314,17 @@ func (sh *sheet) shares(r *report.Row) []string {
 		cells = append(cells, share(c.get(n), n.Total))
 	}
 	return cells
+}
+
+// withUnits writes the unit into each cell that has one.
+func withUnits(columns []column, rows []gridRow) {
+	for _, row := range rows {
+		for i, c := range columns {
+			if c.unit != "" && row.cells[i] != "-" {
+				row.cells[i] += " " + c.unit
+			}
+		}
+	}
 }
 
 // heads writes the heads of columns, so that those of the parts read as a sum:

@@ -59,7 +59,12 @@ func markdownGrid(out *bytes.Buffer, g grid) error {
 	space := tw.CellPadding{Global: tw.Padding{Left: " ", Right: " ", Overwrite: true}}
 	table := newTable(out, renderer.NewMarkdown(), g.columns, space)
 	table.Header(heads(g.columns))
-	for _, row := range g.rows {
+	rows := escaped(g.rows)
+	withUnits(g.columns, rows)
+	if g.shares != nil {
+		rows = append(rows, gridRow{cells: g.shares})
+	}
+	for _, row := range rows {
 		var cells []string
 		for i, cell := range row.cells {
 			text := markdownSafe(cell)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
@@ -33,7 +34,6 @@ func renderTable(w io.Writer, r *report.Report, o Options) error {
 			return fmt.Errorf("writing table: %w", err)
 		}
 	}
-	t.line("")
 	for _, line := range d.footer {
 		t.wrapped(line, "  ")
 	}
@@ -45,7 +45,7 @@ func renderTable(w io.Writer, r *report.Report, o Options) error {
 // column for names in a table that would fit with less.
 const (
 	unlimitedWidth = 120
-	minimalName    = 14
+	minimalName    = 16
 )
 
 // terminal writes lines that fit.
@@ -168,8 +168,7 @@ func layOut(columns []column, rows []gridRow) ([]string, error) {
 		Symbols:  tw.NewSymbols(tw.StyleNone),
 		Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
 	}
-	gap := tw.CellPadding{Global: tw.Padding{Right: columnGap, Overwrite: true}}
-	table := newTable(&out, renderer.NewBlueprint(plain), columns, gap)
+	table := newTable(&out, renderer.NewBlueprint(plain), columns, gaps(columns))
 	table.Header(heads(columns))
 	for _, row := range rows {
 		if err := table.Append(row.cells); err != nil {
@@ -186,8 +185,19 @@ func layOut(columns []column, rows []gridRow) ([]string, error) {
 	return lines, nil
 }
 
-// columnGap is what stands between two columns.
-const columnGap = "  "
+// gaps is what stands behind each column: two spaces, but only one where the
+// next head goes on with a sum.
+func gaps(columns []column) tw.CellPadding {
+	var padding tw.CellPadding
+	for i := range columns {
+		gap := "  "
+		if i+1 < len(columns) && columns[i+1].part != "" {
+			gap = " "
+		}
+		padding.PerColumn = append(padding.PerColumn, tw.Padding{Right: gap, Overwrite: true})
+	}
+	return padding
+}
 
 // newTable configures the library to leave the texts alone.
 func newTable(w io.Writer, r tw.Renderer, columns []column, padding tw.CellPadding) *tablewriter.Table {
@@ -211,28 +221,54 @@ func newTable(w io.Writer, r tw.Renderer, columns []column, padding tw.CellPaddi
 	}))
 }
 
-// fit leaves out the columns that can be spared and shortens names, so that
-// the table is as wide as the terminal at most. Its cells are escaped.
+// fit makes the table as wide as the terminal at most: it moves units from the
+// cells to the head, then leaves out the columns that can be spared, then
+// shortens names. The cells that it returns are escaped.
 func (t *terminal) fit(g grid) ([]column, []gridRow) {
 	columns, rows := g.columns, escaped(g.rows)
+	withUnits(columns, rows)
+	if t.room(columns, rows) < 0 {
+		columns, rows = unitInHead(columns), escaped(g.rows)
+	}
+	if g.shares != nil {
+		rows = append(rows, gridRow{cells: g.shares})
+	}
 	for {
-		widths := measure(columns, rows)
-		names, others := 0, 0
-		for i, c := range columns {
-			if c.left {
-				names++
-			} else {
-				others += widths[i] + len(columnGap)
-			}
-		}
-		room := t.width - others + len(columnGap)
-		spare := sparest(columns)
-		if spare < 0 || room >= names*(minimalName+len(columnGap)) {
-			shorten(columns, rows, widths, max(room, names*(minimalName+len(columnGap))))
+		room, spare := t.room(columns, rows), sparest(columns)
+		if room >= 0 || spare < 0 {
+			shorten(columns, rows, measure(columns, rows), room)
 			return columns, rows
 		}
 		columns, rows = without(columns, rows, spare)
 	}
+}
+
+// room is how many columns of the terminal are left beside the numbers and
+// names of the minimal width.
+func (t *terminal) room(columns []column, rows []gridRow) int {
+	room := t.width
+	padding := gaps(columns).PerColumn
+	for i, width := range measure(columns, rows) {
+		if columns[i].left {
+			width = min(width, minimalName)
+		}
+		if i > 0 {
+			room -= len(padding[i-1].Right)
+		}
+		room -= width
+	}
+	return room
+}
+
+// unitInHead says the unit of all sums once, at the total.
+func unitInHead(columns []column) []column {
+	said := slices.Clone(columns)
+	for i, c := range said {
+		if c.unit != "" && c.part == "" {
+			said[i].head += " " + c.unit
+		}
+	}
+	return said
 }
 
 func escaped(rows []gridRow) []gridRow {
@@ -270,31 +306,33 @@ func sparest(columns []column) int {
 }
 
 func without(columns []column, rows []gridRow, i int) ([]column, []gridRow) {
-	fewer := append(append([]column(nil), columns[:i]...), columns[i+1:]...)
 	narrower := make([]gridRow, len(rows))
 	for j, row := range rows {
-		cells := append(append([]string(nil), row.cells[:i]...), row.cells[i+1:]...)
-		narrower[j] = gridRow{cells: cells, below: row.below}
+		narrower[j] = gridRow{cells: slices.Delete(slices.Clone(row.cells), i, i+1), below: row.below}
 	}
-	return fewer, narrower
+	return slices.Delete(slices.Clone(columns), i, i+1), narrower
 }
 
-// shorten cuts names so that their columns fit into room, the widest first.
+// shorten cuts names so that their columns take no more than the minimal width
+// and the room, the widest first.
 func shorten(columns []column, rows []gridRow, widths []int, room int) {
+	over := -room
 	for i, c := range columns {
 		if c.left {
-			room -= widths[i] + len(columnGap)
+			over += max(0, widths[i]-minimalName)
 		}
 	}
-	for room < 0 {
-		widest := 0
+	for ; over > 0; over-- {
+		widest := -1
 		for i, c := range columns {
-			if c.left && widths[i] > widths[widest] {
+			if c.left && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
+		if widest < 0 || widths[widest] <= 1 {
+			break
+		}
 		widths[widest]--
-		room++
 	}
 	for i, c := range columns {
 		if !c.left {

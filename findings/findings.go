@@ -1,0 +1,93 @@
+// Package findings draws conclusions from waits: each finding is a file with a
+// detector, and one row of the table in [NewCollector]. A detector would rather
+// say nothing than raise a false alarm, and tells when it has seen too little
+// to say either.
+package findings
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Answer is what a detector has to say: findings, nothing, or that there was
+// too little to go by.
+type Answer struct {
+	Findings []report.Finding
+	// NotEnough says what was missing to judge; empty if nothing was.
+	NotEnough string
+}
+
+// detector looks for one kind of trouble. Its memory is bounded.
+type detector interface {
+	wait.Sink
+	answer() Answer
+}
+
+// Collector shows the waits and events of a source to all detectors. It is a
+// [wait.Sink], to be used beside a [report.Builder].
+type Collector struct {
+	detectors []detector
+}
+
+// NewCollector returns a collector for one report.
+func NewCollector() (*Collector, error) {
+	scale, err := report.NewDistribution()
+	if err != nil {
+		return nil, fmt.Errorf("making the detectors of findings: %w", err)
+	}
+	return &Collector{detectors: []detector{
+		newSlowPeer(*scale),
+		newCPUThrottled(),
+	}}, nil
+}
+
+// Wait implements [wait.Sink].
+func (c *Collector) Wait(w *wait.Wait) error {
+	for _, d := range c.detectors {
+		if err := d.Wait(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Event implements [wait.Sink].
+func (c *Collector) Event(e *wait.Event) error {
+	for _, d := range c.detectors {
+		if err := d.Event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Answers is what each detector says about all that was seen so far.
+func (c *Collector) Answers() []Answer {
+	var answers []Answer
+	for _, d := range c.detectors {
+		answers = append(answers, d.answer())
+	}
+	return answers
+}
+
+// Findings is what was found, warnings first.
+func (c *Collector) Findings() []report.Finding {
+	var found []report.Finding
+	for _, a := range c.Answers() {
+		found = append(found, a.Findings...)
+	}
+	slices.SortStableFunc(found, func(a, b report.Finding) int {
+		return rank(a.Severity) - rank(b.Severity)
+	})
+	return found
+}
+
+func rank(s report.Severity) int {
+	if s == report.SeverityWarning {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,254 @@
+package findings
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// What makes a peer slow. The figures are chosen so that the usual spread
+// between equal servers (caches warm and cold, near and far in one data
+// centre) raises no alarm.
+const (
+	slowMinWaits  = 30               // of each peer that is compared
+	slowFactor    = 4                // times the median of its siblings
+	slowMargin    = time.Millisecond // and more than them by at least this
+	slowAlike     = 3                // siblings differ by at most this factor, where they may be of different services
+	slowMaxPeers  = 10_000           // pairs of peer and line that are kept
+	slowMaxShown  = 3                // findings, the slowest first
+	slowMaxNamed  = 3                // siblings named in a sentence
+	wireShare     = 0.25             // of the answer's time: a round trip above it is the wire's fault
+	wireResentPer = 100              // one retransmission in so many waits is normal
+)
+
+// slowPeer looks for a peer that answers later than others that are asked the
+// same. Who is asked from the same line of the program is asked the same. The
+// lines of the standard library are shared by all its users, so for them only
+// peers on the same port are compared, and only if the others are alike.
+//
+// It looks at the time until the kernel had the answer, without the time in
+// which none was owed: what the program or its CPU adds is not the peer's.
+type slowPeer struct {
+	empty   report.Distribution // what a new peer begins with
+	peers   map[peerLine]*peerStats
+	dropped uint64 // waits of peers that came when the table was full
+	unknown uint64 // answers of which the idle or network part was not measured
+}
+
+type peerLine struct{ peer, line string }
+
+type peerStats struct {
+	peer     string
+	library  bool // the line is in the standard library
+	answers  report.Distribution
+	rtt      time.Duration // sum
+	rtts     uint64
+	resent   uint64
+	answered time.Duration // sum of answers
+}
+
+func newSlowPeer(empty report.Distribution) *slowPeer {
+	return &slowPeer{empty: empty, peers: map[peerLine]*peerStats{}}
+}
+
+// Wait implements [wait.Sink].
+func (s *slowPeer) Wait(w *wait.Wait) error {
+	if w.Kind != wait.KindWait || w.Role != wait.RoleDialed || w.Op != wait.OpRead || w.StartedBefore || w.Peer == "" {
+		return nil
+	}
+	if w.Outcome == wait.OutcomeReady && (w.Network < 0 || w.Idle < 0) {
+		s.unknown++
+		return nil
+	}
+	if w.Network < 0 || w.Idle < 0 || w.Idle >= w.Network {
+		return nil // nothing was owed, or no answer came
+	}
+	stats := s.stats(w)
+	if stats == nil {
+		s.dropped++
+		return nil
+	}
+	answer := w.Network - w.Idle
+	stats.answers.Add(answer, 1)
+	stats.answered += answer
+	if w.HasTCP {
+		stats.rtt += time.Duration(w.RTT) * time.Microsecond
+		stats.rtts++
+		stats.resent += uint64(w.Retransmits)
+	}
+	return nil
+}
+
+func (s *slowPeer) stats(w *wait.Wait) *peerStats {
+	key := peerLine{peer: w.Peer}
+	if w.Stack != nil {
+		key.line = w.Stack.Line
+	}
+	stats, ok := s.peers[key]
+	if ok || len(s.peers) >= slowMaxPeers {
+		return stats
+	}
+	stats = &peerStats{peer: w.Peer, answers: s.empty, library: w.Stack == nil || isLibrary(w.Stack.Func)}
+	s.peers[key] = stats
+	return stats
+}
+
+// Event implements [wait.Sink].
+func (s *slowPeer) Event(*wait.Event) error { return nil }
+
+// isLibrary tells whether a function is of a package of the standard library
+// that reads from connections on behalf of others.
+func isLibrary(name string) bool {
+	for _, prefix := range [...]string{"net.", "net/", "crypto/tls.", "internal/poll.", "bufio.", "io.", "runtime.", "syscall.", "vendor/golang.org/x/net/"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *slowPeer) answer() Answer {
+	slow := map[string]report.Finding{}
+	compared := false
+	for _, group := range s.groups() {
+		if len(group.peers) < group.needed {
+			continue
+		}
+		compared = true
+		for _, p := range group.peers {
+			if f, ok := judge(p, group); ok {
+				slow[p.peer] = worse(slow[p.peer], f)
+			}
+		}
+	}
+	var found []report.Finding
+	for _, f := range slow {
+		found = append(found, f)
+	}
+	slices.SortFunc(found, func(a, b report.Finding) int {
+		return cmp.Or(cmp.Compare(b.Numbers["lost_ns"], a.Numbers["lost_ns"]), strings.Compare(a.Subject, b.Subject))
+	})
+	found = found[:min(len(found), slowMaxShown)]
+	if compared {
+		return Answer{Findings: found}
+	}
+	return Answer{NotEnough: s.notEnough()}
+}
+
+func (s *slowPeer) notEnough() string {
+	if s.unknown > 0 {
+		return fmt.Sprintf("%s answers without a measured network or idle part", report.FormatCount(s.unknown))
+	}
+	return fmt.Sprintf("no two peers that are asked the same have %d answers each", slowMinWaits)
+}
+
+// peerGroup is peers that are asked the same.
+type peerGroup struct {
+	peers  []*peerStats
+	needed int  // peers, before one of them can be called slow
+	alike  bool // whether the others have to be alike
+}
+
+// groups lists the peers with enough answers by what they are asked.
+func (s *slowPeer) groups() []peerGroup {
+	byLine, byPort := map[string][]*peerStats{}, map[string][]*peerStats{}
+	for key, p := range s.peers {
+		if p.answers.Count() < slowMinWaits {
+			continue
+		}
+		if p.library {
+			port := portOf(p.peer) + " " + key.line
+			byPort[port] = append(byPort[port], p)
+		} else {
+			byLine[key.line] = append(byLine[key.line], p)
+		}
+	}
+	var groups []peerGroup
+	for _, peers := range byLine {
+		groups = append(groups, peerGroup{peers: peers, needed: 2})
+	}
+	for _, peers := range byPort {
+		groups = append(groups, peerGroup{peers: peers, needed: 3, alike: true})
+	}
+	return groups
+}
+
+func portOf(peer string) string {
+	return peer[strings.LastIndexByte(peer, ':')+1:]
+}
+
+// judge compares a peer with its siblings.
+func judge(p *peerStats, group peerGroup) (report.Finding, bool) {
+	var siblings []*peerStats
+	for _, other := range group.peers {
+		if other != p {
+			siblings = append(siblings, other)
+		}
+	}
+	slices.SortFunc(siblings, func(a, b *peerStats) int {
+		return cmp.Or(cmp.Compare(median(a), median(b)), strings.Compare(a.peer, b.peer))
+	})
+	usual := median(siblings[len(siblings)/2])
+	own := median(p)
+	if own < slowFactor*usual || own < usual+slowMargin {
+		return report.Finding{}, false
+	}
+	if group.alike && median(siblings[len(siblings)-1]) > slowAlike*median(siblings[0]) {
+		return report.Finding{}, false
+	}
+	return p.finding(siblings, own, usual), true
+}
+
+func median(p *peerStats) time.Duration { return p.answers.Quantile(0.5) }
+
+func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) report.Finding {
+	f := report.Finding{
+		ID: "slow_peer", Title: "Slow peer", Severity: report.SeverityWarning, Subject: p.peer,
+		Sentences: []string{fmt.Sprintf("%s answers in %s (p50); %s in %s.",
+			p.peer, report.FormatDuration(own), names(siblings), report.FormatDuration(usual))},
+		Numbers: map[string]float64{
+			"waits": float64(p.answers.Count()), "p50_ns": float64(own), "siblings_p50_ns": float64(usual),
+			// What would not have been waited if it were like the others.
+			"lost_ns": float64(p.answered) - float64(usual)*float64(p.answers.Count()),
+		},
+	}
+	if p.rtts == 0 {
+		return f
+	}
+	rtt := p.rtt / time.Duration(p.rtts)
+	f.Numbers["rtt_ns"], f.Numbers["retransmits"] = float64(rtt), float64(p.resent)
+	verdict := "The wire is fine"
+	if float64(rtt) > wireShare*float64(own) || p.resent*wireResentPer > p.answers.Count() {
+		verdict = "The wire is part of it"
+	}
+	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (RTT %s, %s retransmits).",
+		verdict, report.FormatDuration(rtt), report.FormatCount(p.resent)))
+	return f
+}
+
+// names lists the siblings, fastest first, and counts those that are too many
+// to name.
+func names(siblings []*peerStats) string {
+	var list []string
+	for i, s := range siblings {
+		if i == slowMaxNamed {
+			list = append(list, fmt.Sprintf("%d others", len(siblings)-i))
+			break
+		}
+		list = append(list, s.peer)
+	}
+	return strings.Join(list, ", ")
+}
+
+// worse is the finding that lost more time; a zero one loses nothing.
+func worse(a, b report.Finding) report.Finding {
+	if a.ID == "" || b.Numbers["lost_ns"] > a.Numbers["lost_ns"] {
+		return b
+	}
+	return a
+}

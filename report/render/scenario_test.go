@@ -1,0 +1,171 @@
+package render_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+const (
+	ms   = time.Millisecond
+	none = wait.Unmeasured
+)
+
+// began is when the recordings of these tests began.
+var began = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// recording is a small recording made by hand.
+type recording struct {
+	meta   wait.Meta
+	waits  []wait.Wait
+	events []wait.Event
+}
+
+func newRecording(mode string) *recording {
+	return &recording{meta: wait.Meta{
+		Target: wait.Target{Exe: "/app/checkout-api", PID: 4171, Go: "go1.24.6", BuildID: "abc/def"},
+		Host:   "node-1", Kernel: "6.18.0", Arch: "amd64", Tool: "v0.1.0", Mode: mode, Started: began,
+	}}
+}
+
+// add adds n waits like w.
+func (r *recording) add(n int, w wait.Wait) {
+	if w.Kind == "" {
+		w.Kind = wait.KindWait
+	}
+	w.Start = began.UnixNano() + int64(len(r.waits))*int64(ms)
+	w.Count = max(w.Count, 1)
+	w.Process = &wait.Process{Host: "node-1", Name: "checkout-api", PID: 4171}
+	for range n {
+		r.waits = append(r.waits, w)
+	}
+}
+
+func (r *recording) event(kind wait.EventKind, at, duration time.Duration, count uint64, note string) {
+	r.events = append(r.events, wait.Event{Kind: kind, Start: began.UnixNano() + int64(at), Duration: duration, Count: count, Note: note})
+}
+
+func (r *recording) end() {
+	r.event(wait.EventOverhead, 0, 39*ms, 1000, "")
+	r.event(wait.EventCPU, 0, 3*time.Second, 0, "gomaxprocs=16")
+	r.event(wait.EventEnd, 0, 30*time.Second, 0, "")
+}
+
+func (r *recording) build(t *testing.T, options report.Options) *report.Report {
+	t.Helper()
+	b, err := report.NewBuilder(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.waits {
+		if err := b.Wait(&r.waits[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range r.events {
+		if err := b.Event(&r.events[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Report(r.meta)
+}
+
+// read is a read of a dialed socket that began when a request had been sent.
+func read(peer string, stack *wait.Stack, network, netpoll, sched time.Duration) wait.Wait {
+	return wait.Wait{
+		Total: network + netpoll + sched, Network: network, Netpoll: netpoll, Blocked: none, Sched: sched,
+		Goid: 17, Reason: wait.ReasonIO, Op: wait.OpRead, Outcome: wait.OutcomeReady, FD: 9, Proto: "tcp",
+		Role: wait.RoleDialed, Local: "10.0.0.7:41234", Peer: peer, P: 1, TID: 4172, StartFunc: "main.handle", Stack: stack,
+	}
+}
+
+// served is a read of an accepted socket: idle until the next request came.
+func served(network, netpoll, sched time.Duration) wait.Wait {
+	w := read("10.9.8.7:50001", serveStack, network, netpoll, sched)
+	w.Role, w.Local, w.Idle, w.Goid = wait.RoleAccepted, "10.0.0.7:8080", network, 18
+	return w
+}
+
+// blocked is a wait that the netpoller does not end.
+func blocked(reason string, stack *wait.Stack, before, sched time.Duration) wait.Wait {
+	return wait.Wait{
+		Total: before + sched, Network: none, Netpoll: none, Blocked: before, Sched: sched, Idle: none,
+		Goid: 40, Reason: reason, Outcome: wait.OutcomeReady, FD: -1, P: 1, TID: 4172, StartFunc: "main.worker", Stack: stack,
+	}
+}
+
+// open makes an unfinished wait of one that was.
+func open(w wait.Wait, age time.Duration) wait.Wait {
+	idle := w.Idle > 0
+	w.Kind, w.Total, w.Outcome = wait.KindOpen, age, ""
+	w.Network, w.Netpoll, w.Blocked, w.Sched = none, none, none, none
+	if idle {
+		w.Idle = age
+	}
+	return w
+}
+
+func stackOf(fn, line string) *wait.Stack {
+	return &wait.Stack{
+		Funcs: "main.main;" + fn + ";net.(*conn).Read",
+		Lines: "/app/main.go:10;" + line + ";/go/src/net/net.go:196",
+		Func:  fn, Line: line,
+	}
+}
+
+var (
+	cacheStack = stackOf("example.org/checkout/cache.Get", "/app/cache/cart.go:88")
+	orderStack = stackOf("example.org/checkout/orders.(*Store).Load", "/app/orders/store.go:120")
+	serveStack = stackOf("net/http.(*conn).serve", "/go/src/net/http/server.go:2100")
+	queueStack = stackOf("main.worker", "/app/worker.go:31")
+)
+
+// checkout is a service with one slow redis, numbers that are easy to add and
+// some of everything. Awaited of the network:
+//
+//	redis-2    100 waits of 12 ms (11 + 0.6 + 0.4)             1.2 s
+//	postgres    50 waits of 10 ms (6 + 3 + 1), 1 of 300 ms     0.8 s
+//	redis-0    100 waits of 0.4 ms (0.3 + 0.06 + 0.04)        40 ms
+//	clients     40 waits of 2 ms (0 + 1.5 + 0.5) after idling 80 ms
+func checkout() *recording {
+	r := newRecording("io")
+	r.add(100, read("redis-2:6379", cacheStack, 11*ms, 600*time.Microsecond, 400*time.Microsecond))
+	r.add(100, read("redis-0:6379", cacheStack, 300*time.Microsecond, 60*time.Microsecond, 40*time.Microsecond))
+	r.add(50, read("postgres:5432", orderStack, 6*ms, 3*ms, ms))
+	timeout := read("postgres:5432", orderStack, none, none, ms)
+	timeout.Total, timeout.Blocked, timeout.Outcome, timeout.Goid = 300*ms, 299*ms, wait.OutcomeTimeout, 19
+	r.add(1, timeout)
+	r.add(40, served(5*time.Second, 1500*time.Microsecond, 500*time.Microsecond))
+
+	interrupted := served(none, none, ms)
+	interrupted.Total, interrupted.Blocked, interrupted.Idle, interrupted.Outcome = 11*ms, 10*ms, 10*ms, wait.OutcomeInterrupted
+	r.add(20, interrupted)
+	pooled := read("redis-2:6379", cacheStack, none, none, none)
+	pooled.Idle = time.Second
+	r.add(4, open(pooled, 20*time.Second))
+	accept := served(time.Second, 0, 0)
+	accept.Op, accept.Role, accept.Peer = wait.OpAccept, wait.RoleListening, ""
+	r.add(3, open(accept, 30*time.Second))
+	r.add(2, open(read("redis-2:6379", cacheStack, 0, 0, 0), 9100*ms))
+	return r
+}
+
+func checkoutFindings() []report.Finding {
+	return []report.Finding{{
+		ID: "slow_peer", Title: "Slow peer", Severity: report.SeverityWarning, Subject: "redis-2:6379",
+		Sentences: []string{
+			"redis-2:6379 answers in 11.0 ms (p50); redis-0:6379 in 0.3 ms.",
+			"The wire is fine (RTT 0.3 ms, 0 retransmits).",
+		},
+		Numbers: map[string]float64{"p50_ns": 11e6, "siblings_p50_ns": 3e5},
+	}, {
+		ID: "cpu_throttled", Title: "CPU throttled", Severity: report.SeverityWarning,
+		Sentences: []string{
+			"141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16.",
+			"0.4 s: data ready, nobody ran. Set GOMAXPROCS=2 or raise the limit.",
+		},
+		Numbers: map[string]float64{"periods": 300, "throttled": 141},
+	}}
+}
