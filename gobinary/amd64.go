@@ -2,7 +2,6 @@ package gobinary
 
 import (
 	"debug/elf"
-	"errors"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -29,14 +28,13 @@ func newAMD64() *arch {
 const stackBoundAMD64 = 16
 
 func decodeAMD64(code []byte, addr uint64, regs *registers) (instruction, error) {
-	inst, err := x86asm.Decode(code, 64)
-	if err != nil {
-		size := vectorSize(code)
-		if size == 0 {
-			return instruction{}, err
-		}
+	if size := vectorSize(code); size != 0 {
 		clear(*regs) // BMI instructions write general registers
 		return instruction{addr: addr, size: size}, nil
+	}
+	inst, err := x86asm.Decode(code, 64)
+	if err != nil {
+		return instruction{}, err
 	}
 	ins := instruction{
 		addr:     addr,
@@ -203,7 +201,7 @@ func registerAMD64(arg x86asm.Arg) Register {
 func syntaxAMD64(code []byte, addr uint64) string {
 	inst, err := x86asm.Decode(code, 64)
 	if err != nil {
-		return errors.Unwrap(err).Error()
+		return "?"
 	}
 	return x86asm.GoSyntax(inst, addr, nil)
 }

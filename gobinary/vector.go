@@ -1,9 +1,9 @@
 package gobinary
 
 // vectorSize is the length of a VEX- or EVEX-encoded instruction at the start of
-// code, or 0 where there is none. The disassembler does not know them; with
-// GOAMD64=v3 the runtime has some (SHLX, ANDN, TZCNT's relatives), and with them
-// skipped the instructions around stay readable.
+// code, or 0 where there is none. The disassembler does not know them, or takes
+// them for others; with GOAMD64=v3 the runtime has some (SHLX, ANDN, RORX), and
+// skipping them by their right length keeps the instructions after them readable.
 // See Intel's manual, volume 2, sections 2.3 and 2.7.
 func vectorSize(code []byte) uint64 {
 	if len(code) < 4 {
