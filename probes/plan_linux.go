@@ -140,6 +140,12 @@ func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
 	if mode == ModeAuto {
 		mode = ModeIO
 	}
+	if len(uprobesOf[mode]) == 0 {
+		return nil, fmt.Errorf("there is no mode %q: choose one of %v", mode, Modes)
+	}
+	if backend != "" && !slices.Contains(Backends, backend) {
+		return nil, fmt.Errorf("there is no backend %q: choose one of %v", backend, Backends)
+	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raising the limit of locked memory (needed before Linux 5.11): %w", err)
 	}

@@ -78,6 +78,15 @@ func commandLine(pid int) string {
 	return quoted[1 : len(quoted)-1]
 }
 
+// Args is the process's command line, as the process has it now.
+func (p *Process) Args() ([]string, error) {
+	text, err := os.ReadFile(procPath(p.PID, "cmdline"))
+	if err != nil {
+		return nil, p.explain("reading the command line", err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
+}
+
 func isCalled(pid int, name string) bool {
 	st, err := readStat(pid)
 	if err != nil || st.State == 'Z' || st.Flags&flagKernelThread != 0 {

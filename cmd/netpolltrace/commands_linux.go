@@ -1,0 +1,14 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// addPlatformCommands adds the commands that look at live processes.
+func addPlatformCommands(root *cobra.Command) {
+	root.AddCommand(newRecord(), newPs(), newDemo(), newWorkload(), newPeers())
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return recordNamed(c, args[0])
+	}
+}

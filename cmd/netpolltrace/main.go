@@ -1,0 +1,110 @@
+// Command netpolltrace shows what the goroutines of a running Go program wait
+// for, and whose time it is: the network's, the netpoller's or the scheduler's.
+//
+// Each command has a file of its own here, which reads flags, wires the pieces
+// together and prints; what they do is in the packages.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses; docs/how-it-works.md lists them for users.
+const (
+	statusFine    = 0
+	statusTrouble = 2 // usage, rights, a bad file: said in one line
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run carries out a command line and returns the exit status.
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	var exit *exitError
+	switch {
+	case err == nil:
+		return statusFine
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			complain(exit.err)
+		}
+		return exit.status
+	}
+	complain(err)
+	return statusTrouble
+}
+
+// complain prints an error as one line.
+func complain(err error) {
+	fmt.Fprintln(os.Stderr, "netpolltrace:", strings.ReplaceAll(printable(err.Error()), "\n", " "))
+}
+
+// printable replaces control characters: names in an error may be a stranger's.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// exitError ends netpolltrace with a status of its own.
+type exitError struct {
+	status int
+	err    error // nil: there is nothing to say
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netpolltrace PID|NAME",
+		Short: "Show what a Go program's goroutines wait for, and whose time it is",
+		Long: `netpolltrace traces the Go netpoller of a running program, without changing or
+restarting it, and says for each wait who waited, on which socket, from which
+line, how long, and whose time it was: the network's, the netpoller's or the Go
+scheduler's.
+
+With a PID or the name of a program it records ten seconds and prints a report.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.MaximumNArgs(1),
+		CompletionOptions: cobra.CompletionOptions{
+			HiddenDefaultCmd: true,
+		},
+	}
+	root.SetVersionTemplate("netpolltrace {{.Version}}\n")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newReport())
+	addPlatformCommands(root)
+	return root
+}
+
+// version is the module's version, as the go command stamped it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/report/render"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+func newPs() *cobra.Command {
+	var target targetFlags
+	var o reportOptions
+	c := &cobra.Command{
+		Use:   "ps -p PID | --name NAME",
+		Short: "Print which goroutines wait now, and on what",
+		Long: `Prints which goroutines of a Go program wait now, on what, and where, grouped by
+reason, peer and stack; system calls too. It reads the program's memory from
+outside: no BPF, nothing is stopped, and no rights are needed beyond those for
+ptrace, which the program's own user has on most machines.`,
+		Example: `  netpolltrace ps -p 4171
+  netpolltrace ps --name checkout-api --by peer
+  netpolltrace ps -p 4171 --filter 'reason == "syscall"'`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := openTarget(target, args)
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			return printWaiting(p, o)
+		},
+		Args: cobra.MaximumNArgs(1),
+	}
+	target.add(c.Flags())
+	c.Flags().StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default reason,peer,stack)")
+	c.Flags().IntVar(&o.top, "top", 0, "show so many rows; -1 shows all (default 20)")
+	c.Flags().StringVar(&o.filter, "filter", "", "show only goroutines for which this `EXPRESSION` holds")
+	return c
+}
+
+// openTarget opens the process that flags or one word name.
+func openTarget(flags targetFlags, args []string) (*process.Process, error) {
+	if len(args) == 1 && !flags.given() {
+		return openNamed(args[0])
+	}
+	return flags.open()
+}
+
+func printWaiting(p *process.Process, o reportOptions) error {
+	waits, snapshot, err := waiting(p)
+	if err != nil {
+		return err
+	}
+	format, err := render.ByName("open")
+	if err != nil {
+		return err
+	}
+	r, err := newReporter(format, o)
+	if err != nil {
+		return err
+	}
+	for i := range waits {
+		if err := r.Builder.Wait(&waits[i]); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%s  pid %d  %d goroutines: %d wait\n\n", printable(p.Name), p.PID, len(snapshot.Goroutines), len(waits))
+	return r.print("", wait.Meta{})
+}
+
+// waiting takes a snapshot of who waits.
+func waiting(p *process.Process) ([]wait.Wait, *process.Snapshot, error) {
+	binary, err := gobinary.Open(p.ExePath())
+	if err != nil {
+		return nil, nil, fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
+	}
+	defer binary.Close()
+	bias, err := p.Bias(binary)
+	if err != nil {
+		return nil, nil, err
+	}
+	snapshot, err := p.Goroutines(binary)
+	if err != nil {
+		return nil, nil, err
+	}
+	endpoints, err := p.Endpoints()
+	if err != nil {
+		return nil, nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading this machine's name: %w", err)
+	}
+	identity := &wait.Process{Host: host, Name: p.Name, PID: int32(p.PID)}
+	return snapshot.Waits(process.NewSymbolizer(binary, bias), endpoints, identity, time.Now()), snapshot, nil
+}
