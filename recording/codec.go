@@ -34,7 +34,7 @@ type encoder interface {
 // decoder hands out one column of a batch.
 type decoder interface {
 	// load takes the column of the next batch and checks it, so that read
-	// cannot go wrong. It may panic: see Reader.segment.
+	// cannot go wrong. It may panic: see guarded.
 	load(arrow.Array) error
 	// read sets the column's field in a block of rows, which begins at row
 	// from of the batch, a multiple of blockRows.

@@ -32,11 +32,4 @@ func (d *Damage) Error() string {
 // Unwrap returns the cause.
 func (d *Damage) Unwrap() error { return d.Cause }
 
-// What can be wrong with a file's bytes.
-var (
-	errNoSeal   = errors.New("a batch has no checksum")
-	errWrongSum = errors.New("the bytes do not match their checksum")
-	errTrailing = errors.New("bytes follow the end of the recording")
-)
-
 var errOtherArrow = errors.New("it is an Arrow stream, but not a recording of netpolltrace: name a file that `netpolltrace record` wrote")

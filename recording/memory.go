@@ -27,8 +27,7 @@ func (l Limits) orDefaults() Limits {
 
 // boundedAllocator gives Arrow memory up to a bound. Past it it panics, which
 // is the one way to stop Arrow before it asks for what the machine does not
-// have; Reader.segment recovers. Arrow's size limits are about compressed
-// bytes, of which LZ4 makes up to 255 times as many.
+// have; see guarded. LZ4 makes up to 255 bytes of one.
 type boundedAllocator struct {
 	memory.GoAllocator
 	used, most int64

@@ -16,14 +16,15 @@ import (
 // Reader reads a recording, one batch at a time. It implements wait.Source. It
 // is for one goroutine.
 type Reader struct {
-	meta   *wait.Meta
-	file   *sealedReader
-	closer io.Closer // nil if the input is not ours to close
-	stream *ipc.Reader
+	meta     *wait.Meta
+	closer   io.Closer // nil if the input is not ours to close
+	messages *messages
+	stream   *ipc.Reader // decodes what messages hands it
 
 	columns []readColumn
 	pool    pool
 
+	rows    int    // of the batch that is loaded
 	whole   int64  // bytes up to the end of the last segment that was read
 	ended   bool   // the event that ends a recording was read
 	skipped uint64 // rows of a kind that this version does not know
@@ -45,47 +46,49 @@ func NewReader(in io.Reader, limits Limits) (*Reader, error) {
 	if err := checkBeginning(buffered); err != nil {
 		return nil, err
 	}
-	r := &Reader{file: &sealedReader{file: buffered}, pool: newPool()}
-	if err := r.open(limits); err != nil {
+	r := &Reader{
+		messages: &messages{file: buffered, limits: limits, memory: &boundedAllocator{most: limits.Memory}},
+		pool:     newPool(),
+	}
+	if err := guarded(r.begin); err != nil {
+		return nil, r.noBeginning(err)
+	}
+	schema := r.stream.Schema()
+	var err error
+	if r.meta, err = decodeMeta(schema.Metadata()); err != nil {
 		return nil, err
+	}
+	if r.columns, err = knownColumns(schema); err != nil {
+		return nil, err
+	}
+	if err := guarded(r.load); err != nil {
+		return nil, r.noBeginning(err)
 	}
 	return r, nil
 }
 
-// open reads the schema and the first segment, which has no rows.
-func (r *Reader) open(limits Limits) error {
-	memory := &boundedAllocator{most: limits.Memory}
-	// ipc.NewReader does not pass the size limits on, so the message reader is
-	// made here.
-	messages := ipc.NewMessageReader(r.file, ipc.WithAllocator(memory),
-		ipc.WithMetadataSizeLimit(limits.Metadata), ipc.WithBodySizeLimit(limits.Body))
-	stream, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(memory))
+// begin reads the first segment, which has the schema and no rows.
+func (r *Reader) begin() error {
+	err := r.messages.next()
 	if err != nil {
-		return r.noBeginning(err)
-	}
-	r.stream = stream
-	metadata := stream.Schema().Metadata()
-	if r.meta, err = decodeMeta(metadata); err != nil {
 		return err
 	}
-	if r.columns, err = knownColumns(stream.Schema()); err != nil {
-		return err
-	}
-	if _, err := r.segment(); err != nil {
-		return r.noBeginning(err)
-	}
-	return nil
+	r.stream, err = ipc.NewReaderFromMessageReader(r.messages, ipc.WithAllocator(r.messages.memory))
+	return err
 }
 
-// noBeginning is the error for a file whose first bytes cannot be read.
+// noBeginning is the error for a file whose first segment cannot be read.
 func (r *Reader) noBeginning(cause error) error {
 	switch {
-	case r.file.err != nil:
-		return fmt.Errorf("reading the recording: %w", r.file.err)
-	case r.file.ended:
-		return fmt.Errorf("it is cut off in its first %d bytes and holds no waits: copy it again, or record again", r.file.offset)
+	case r.messages.failed != nil:
+		return fmt.Errorf("reading the recording: %w", cause)
+	case cause == errCut || cause == io.EOF:
+		return fmt.Errorf("it is cut off after %d bytes and holds no waits: copy it again, or record again", r.messages.offset)
+	case cause == errNoSeal:
+		return errOtherArrow
 	default:
-		return fmt.Errorf("it is damaged in its first %d bytes, or no recording at all (%w): copy it again, or record again", r.file.offset, cause)
+		return fmt.Errorf("it is damaged in its first %d bytes, or no recording at all (%w): copy it again, or record again",
+			r.messages.offset, cause)
 	}
 }
 
@@ -127,19 +130,19 @@ func (r *Reader) Close() error {
 // same pointer, and always equal. It can be called once.
 func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 	for r.damage == nil {
-		rows, err := r.segment()
-		if r.file.err != nil {
-			return fmt.Errorf("reading the recording: %w", r.file.err)
+		err := guarded(r.segment)
+		if r.messages.failed != nil {
+			return fmt.Errorf("reading the recording: %w", err)
 		}
 		if err == io.EOF {
 			r.damage = r.endDamage()
 			break
 		}
 		if err != nil {
-			r.damage = &Damage{Cut: r.file.ended, Offset: r.whole, Cause: err}
+			r.damage = &Damage{Cut: err == errCut, Offset: r.whole, Cause: err}
 			break
 		}
-		if err := r.deliver(ctx, sink, rows); err != nil {
+		if err := r.deliver(ctx, sink); err != nil {
 			return err
 		}
 	}
@@ -148,7 +151,7 @@ func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 
 // endDamage is what is wrong with a file that ends between two segments.
 func (r *Reader) endDamage() *Damage {
-	if n, _ := r.file.Read(make([]byte, 1)); n > 0 {
+	if !r.messages.atEnd() {
 		return &Damage{Offset: r.whole, Cause: errTrailing}
 	}
 	if !r.ended {
@@ -157,50 +160,52 @@ func (r *Reader) endDamage() *Damage {
 	return nil
 }
 
-// segment loads the next batch into the columns, checks it, and tells how many
-// rows it has; io.EOF after the last one. It is the one place where Arrow and
-// the decoders meet bytes that nobody checked, so it turns their panics into
-// errors.
-func (r *Reader) segment() (rows int, err error) {
+// guarded turns a panic of the step into an error. It is for steps in which
+// Arrow or the decoders meet bytes that may be made to mislead them.
+func guarded(step func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("batch cannot be decoded: %v", cause)
+			err = fmt.Errorf("a batch cannot be decoded: %v", cause)
 		}
 	}()
+	return step()
+}
+
+// segment reads the next segment and loads its batch into the columns.
+func (r *Reader) segment() error {
+	if err := r.messages.next(); err != nil {
+		return err
+	}
+	return r.load()
+}
+
+// load loads the batch of the segment that was read into the columns.
+func (r *Reader) load() error {
 	if !r.stream.Next() {
-		return 0, cmp.Or(r.stream.Err(), io.EOF)
+		return cmp.Or(r.stream.Err(), errNoBatch)
 	}
 	batch := r.stream.RecordBatch()
-	batch.Retain() // over the call of Next that reads the seal
-	defer batch.Release()
-	sum := r.file.sum
-	if !r.stream.Next() {
-		return 0, cmp.Or(r.stream.Err(), errNoSeal)
-	}
-	if err := checkSeal(r.stream.RecordBatch(), sum); err != nil {
-		return 0, err
-	}
 	for _, c := range r.columns {
 		a := batch.Column(c.position)
 		if int64(a.Len()) != batch.NumRows() {
-			return 0, fmt.Errorf("column %s: %w", c.name, errShortColumn)
+			return fmt.Errorf("column %s: %w", c.name, errShortColumn)
 		}
 		if err := c.decoder.load(a); err != nil {
-			return 0, fmt.Errorf("column %s: %w", c.name, err)
+			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
-	r.whole = r.file.offset
-	return int(batch.NumRows()), nil
+	r.rows, r.whole = int(batch.NumRows()), r.messages.offset
+	return nil
 }
 
 // deliver hands the loaded rows to the sink.
-func (r *Reader) deliver(ctx context.Context, sink wait.Sink, rows int) error {
+func (r *Reader) deliver(ctx context.Context, sink wait.Sink) error {
 	block := make([]row, blockRows)
-	for from := 0; from < rows; from += blockRows {
+	for from := 0; from < r.rows; from += blockRows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		block := block[:min(blockRows, rows-from)]
+		block := block[:min(blockRows, r.rows-from)]
 		for i := range block {
 			block[i] = emptyRow()
 		}

@@ -201,7 +201,7 @@ func TestDictionariesStayBounded(t *testing.T) {
 			wt.Goid = uint64(i + 1)
 			wt.Peer = fmt.Sprintf("peer-%d", i)
 			wt.Outcome = wait.Outcome(fmt.Sprintf("outcome-%d", i%500))
-			if i%100 == 0 {
+			if i%500 == 0 {
 				wt.Stack = &wait.Stack{Funcs: strings.Repeat("f", maxStack-10) + fmt.Sprint(i)}
 			}
 			put(t, w.Wait(&wt))
@@ -214,7 +214,7 @@ func TestDictionariesStayBounded(t *testing.T) {
 	next := 0
 	put(t, r.Run(context.Background(), waitFunc(func(w *wait.Wait) error {
 		peer, outcome := fmt.Sprintf("peer-%d", next), fmt.Sprintf("outcome-%d", next%500)
-		if w.Peer != peer || string(w.Outcome) != outcome || !strings.HasSuffix(w.Stack.Funcs, fmt.Sprint(next/100*100)) {
+		if w.Peer != peer || string(w.Outcome) != outcome || !strings.HasSuffix(w.Stack.Funcs, fmt.Sprint(next/500*500)) {
 			return fmt.Errorf("wait %d came back with peer %q, outcome %q", next, w.Peer, w.Outcome)
 		}
 		next++
