@@ -1,6 +1,9 @@
 package process
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // benchConns makes about 10,000 goroutines wait for about 10,000 sockets: both
 // ends of a connection are in the program.
@@ -8,7 +11,7 @@ const benchConns = 4900
 
 // BenchmarkSnapshot is a snapshot of 10,000 goroutines that wait.
 func BenchmarkSnapshot(b *testing.B) {
-	p, binary, v := runWaiters(b, buildWaiters(b, "", nil), benchConns)
+	p, binary, v := runWaiters(b, buildWaiters(b, "", nil), "-conns="+strconv.Itoa(benchConns))
 	b.ReportAllocs()
 	for b.Loop() {
 		s, err := p.Goroutines(binary)
@@ -24,7 +27,7 @@ func BenchmarkSnapshot(b *testing.B) {
 
 // BenchmarkEndpoints tells what 10,000 sockets are.
 func BenchmarkEndpoints(b *testing.B) {
-	p, _, v := runWaiters(b, buildWaiters(b, "", nil), benchConns)
+	p, _, v := runWaiters(b, buildWaiters(b, "", nil), "-conns="+strconv.Itoa(benchConns))
 	b.ReportAllocs()
 	for b.Loop() {
 		endpoints, err := p.Endpoints()
@@ -40,7 +43,7 @@ func BenchmarkEndpoints(b *testing.B) {
 
 // BenchmarkWatch is one reading of the host's figures.
 func BenchmarkWatch(b *testing.B) {
-	p, _, _ := runWaiters(b, buildWaiters(b, "", nil), 1)
+	p, _, _ := runWaiters(b, buildWaiters(b, "", nil))
 	w := p.Watch(WatchConfig{})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -134,8 +134,8 @@ func (r *round) entriesOf(gs []rawG) []EpollEntry {
 }
 
 // take adds a goroutine to those that were read, or to those that changed.
-func (r *round) take(g, after *rawG, pcs []uint64, waiting map[uint64]ioWait) {
-	if !g.same(after) {
+func (r *round) take(g, after *rawG, stack stack, waiting map[uint64]ioWait) {
+	if !g.same(after) || !stack.whole && !r.last {
 		r.changed = append(r.changed, g.addr)
 		return
 	}
@@ -144,7 +144,7 @@ func (r *round) take(g, after *rawG, pcs []uint64, waiting map[uint64]ioWait) {
 		r.changed = append(r.changed, g.addr)
 		return
 	}
-	goroutine := r.describe(g, pcs)
+	goroutine := r.describe(g, r.believed(stack))
 	if goroutine.Reason == wait.ReasonIO {
 		w, ok := waiting[g.addr]
 		switch {
@@ -159,15 +159,31 @@ func (r *round) take(g, after *rawG, pcs []uint64, waiting map[uint64]ioWait) {
 	r.goroutines = append(r.goroutines, goroutine)
 }
 
+// believed is a stack that can be one: all of it is in functions.
+func (r *reader) believed(s stack) []uint64 {
+	if s.whole {
+		return s.pcs
+	}
+	for _, pc := range s.pcs {
+		if _, ok := r.binary.FuncAt(pc); !ok {
+			return nil
+		}
+	}
+	return s.pcs
+}
+
 // readGs reads the gs at some addresses. One that cannot be read is zero.
 func (r *reader) readGs(addrs []uint64) ([]rawG, error) {
 	l := &r.layout.G
 	size := gSize(l)
-	buf := make([]byte, size*len(addrs))
-	pieces := make([]piece, len(addrs))
-	for i, addr := range addrs {
-		pieces[i] = piece{addr: addr, buf: buf[i*size : (i+1)*size]}
+	if r.gs.buf == nil {
+		r.gs.buf = make([]byte, size*maxPieces)
 	}
+	pieces := r.gs.pieces[:0]
+	for i, addr := range addrs {
+		pieces = append(pieces, piece{addr: addr, buf: r.gs.buf[i*size : (i+1)*size]})
+	}
+	r.gs.pieces = pieces
 	if err := r.p.readPieces(pieces); err != nil {
 		return nil, err
 	}

@@ -185,13 +185,9 @@ func (r *reader) netpoller() (*netpoller, error) {
 	if len(decodings) == 0 {
 		return nil, fmt.Errorf("finding the netpoller of process %d: no way to read an epoll set of %s is known; use a newer netpolltrace", r.p.PID, r.binary.GoVersion)
 	}
-	sets, err := r.p.EpollSets()
+	sets, known, err := r.candidates()
 	if err != nil {
 		return nil, err
-	}
-	own, known := r.epfd()
-	if known {
-		sets = slices.DeleteFunc(sets, func(s EpollSet) bool { return s.EpFD != own })
 	}
 	best, bestScore := &netpoller{EpFD: -1, Decoding: decodings[0]}, 0
 	for _, set := range sets {
@@ -210,6 +206,17 @@ func (r *reader) netpoller() (*netpoller, error) {
 	return best, nil
 }
 
+// candidates are the epoll sets that can be the netpoller's, and whether that
+// is known and not to be guessed.
+func (r *reader) candidates() (sets []EpollSet, known bool, err error) {
+	if own, ok := r.epfd(); ok {
+		entries, err := r.p.epollEntries(own)
+		return []EpollSet{{EpFD: own, Entries: entries}}, true, err
+	}
+	sets, err = r.p.EpollSets()
+	return sets, false, err
+}
+
 // bestDecoding is the way of reading an epoll set's entries under which most
 // of them agree with their pollDesc, and how many; the first of equals.
 func (r *reader) bestDecoding(entries []EpollEntry, decodings []gobinary.EpollDecoding) (gobinary.EpollDecoding, int, error) {
@@ -226,8 +233,8 @@ func (r *reader) bestDecoding(entries []EpollEntry, decodings []gobinary.EpollDe
 	return best, bestScore, nil
 }
 
-// epfd reads runtime.epfd: the netpoller's own epoll descriptor. It is not
-// known in a stripped executable, and 0 or -1 before the netpoller's first use.
+// epfd reads runtime.epfd: the netpoller's own epoll descriptor. Its address is
+// not found in each executable, and it is 0 or -1 before the netpoller's first use.
 func (r *reader) epfd() (int, bool) {
 	if r.globals.EpFD == 0 {
 		return 0, false

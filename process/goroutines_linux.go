@@ -121,6 +121,10 @@ type reader struct {
 	poller  *netpoller
 	stacks  *stackReader
 	starts  map[uint64]string // names of start functions, by address
+	gs      struct {          // scratch of readGs
+		buf    []byte
+		pieces []piece
+	}
 }
 
 func (p *Process) newReader(b *gobinary.Binary) (*reader, error) {
@@ -136,9 +140,10 @@ func (p *Process) newReader(b *gobinary.Binary) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	goexit, _ := b.Func(goexit)
 	return &reader{
 		p: p, binary: b, layout: layout, globals: b.Globals(), bias: bias, reasons: reasons,
-		stacks: &stackReader{p: p, bias: bias, chains: make(map[string][]uint64)},
+		stacks: &stackReader{p: p, bias: bias, goexit: goexit, chains: make(map[string][]uint64)},
 		starts: make(map[uint64]string),
 	}, nil
 }
@@ -276,8 +281,9 @@ func (g *rawG) gone() bool {
 // same tells whether nothing happened to the goroutine between two readings,
 // as far as can be seen.
 func (g *rawG) same(later *rawG) bool {
-	return g.status == later.status && g.goid == later.goid &&
-		g.schedSP == later.schedSP && g.schedPC == later.schedPC && g.syscallSP == later.syscallSP
+	return g.status == later.status && g.goid == later.goid && g.waitReason == later.waitReason &&
+		g.schedSP == later.schedSP && g.schedPC == later.schedPC && g.schedBP == later.schedBP &&
+		g.syscallSP == later.syscallSP && g.syscallPC == later.syscallPC
 }
 
 // settled tells whether the goroutine stands still, so that it has a stack to read.

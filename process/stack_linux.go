@@ -2,6 +2,8 @@ package process
 
 import (
 	"encoding/binary"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
 )
 
 // maxDepth bounds the frames that are read of a stack.
@@ -17,15 +19,26 @@ const stackChunk = 4096
 type stackReader struct {
 	p      *Process
 	bias   uint64
+	goexit gobinary.Func       // what every goroutine's function returns to
 	chains map[string][]uint64 // the stacks so far, by the bytes of their PCs
 	key    []byte              // scratch
 	buf    []byte              // scratch
+}
+
+// stack is what was read of a goroutine's stack.
+type stack struct {
+	pcs []uint64 // link-time addresses
+	// whole tells that nothing speaks against it: it goes out to the root, or
+	// is too deep to be read so far. A stack that ran while it was read rarely
+	// looks so; nor does one with a callback from C in it.
+	whole bool
 }
 
 // walk is the reading of one stack.
 type walk struct {
 	bp, hi uint64   // next frame, end of the stack; a bp of 0 ends the walk
 	pcs    []uint64 // as in the process
+	whole  bool     // all of it is known to be there from the start
 }
 
 // newWalk begins where the goroutine stopped: where it parked, or where it
@@ -37,7 +50,13 @@ func newWalk(g *rawG) walk {
 	if g.status == GSyscall {
 		pc, w.bp = g.syscallPC, g.syscallBP
 	}
-	if pc != g.startPC {
+	switch {
+	case pc == g.startPC:
+		w.whole = true
+	case g.status == GSyscall && g.syscallBP == 0:
+		w.whole = true // up to Go 1.22 the runtime kept no frame pointer
+		pc--
+	default:
 		pc--
 	}
 	w.pcs = append(make([]uint64, 0, 16), pc)
@@ -76,8 +95,8 @@ func (w *walk) follow(memory []byte, base uint64) {
 }
 
 // read reads the stacks of the goroutines that stand still; those of others
-// are nil. It reads a chunk of all of them at a time.
-func (s *stackReader) read(gs []rawG) ([][]uint64, error) {
+// are empty. It reads a chunk of all of them at a time.
+func (s *stackReader) read(gs []rawG) ([]stack, error) {
 	walks := make([]walk, len(gs))
 	pending := make([]int, 0, len(gs))
 	for i := range gs {
@@ -93,11 +112,18 @@ func (s *stackReader) read(gs []rawG) ([][]uint64, error) {
 			return nil, err
 		}
 	}
-	stacks := make([][]uint64, len(gs))
+	stacks := make([]stack, len(gs))
 	for i := range walks {
-		stacks[i] = s.intern(walks[i].pcs)
+		pcs := s.intern(walks[i].pcs)
+		stacks[i] = stack{pcs: pcs, whole: walks[i].whole || len(pcs) == 0 || len(pcs) == maxDepth || s.atRoot(pcs)}
 	}
 	return stacks, nil
+}
+
+// atRoot tells whether a stack goes out to where all stacks begin.
+func (s *stackReader) atRoot(pcs []uint64) bool {
+	last := pcs[len(pcs)-1]
+	return s.goexit.Entry <= last && last < s.goexit.End
 }
 
 // step reads one more chunk of each stack that has not ended, and returns

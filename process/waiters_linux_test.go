@@ -49,11 +49,10 @@ func buildWaiters(t testing.TB, toolchain string, env []string, flags ...string)
 }
 
 // runWaiters runs testdata/waiters until the test is over.
-func runWaiters(t testing.TB, path string, conns int, env ...string) (*Process, *gobinary.Binary, view) {
+func runWaiters(t testing.TB, path string, args ...string) (*Process, *gobinary.Binary, view) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "view.json")
-	cmd := exec.Command(path, "-view", file, "-conns", strconv.Itoa(conns))
-	cmd.Env = append(os.Environ(), env...)
+	cmd := exec.Command(path, append([]string{"-view", file}, args...)...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -187,7 +186,7 @@ func builds(t *testing.T) []waitersBuild {
 func TestTheSnapshotIsWhatTheProgramSaysOfItself(t *testing.T) {
 	for _, build := range builds(t) {
 		t.Run(build.name, func(t *testing.T) {
-			p, b, v := runWaiters(t, buildWaiters(t, build.toolchain, build.env, build.flags...), 3)
+			p, b, v := runWaiters(t, buildWaiters(t, build.toolchain, build.env, build.flags...))
 			s, err := p.Goroutines(b)
 			if err != nil {
 				t.Fatal(err)
@@ -279,5 +278,48 @@ func compareDescriptors(t *testing.T, p *Process, s *Snapshot, v view) {
 		if socket.Local != want.Local || socket.Peer != want.Peer {
 			t.Errorf("%s: socket %+v, want %s - %s", want.Kind, socket, want.Local, want.Peer)
 		}
+	}
+}
+
+func TestASnapshotOfABusyProgramHoldsNoNonsense(t *testing.T) {
+	p, b, v := runWaiters(t, buildWaiters(t, "", nil), "-work", "-conns=50")
+	symbols := NewSymbolizer(b, 0)
+	for range 100 {
+		s, err := p.Goroutines(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[uint64]bool)
+		for _, g := range s.Goroutines {
+			if found[g.Goid] {
+				t.Fatalf("goroutine %d is there twice", g.Goid)
+			}
+			found[g.Goid] = true
+			checkRoot(t, symbols, g)
+		}
+		for _, w := range v.Waiters {
+			if !found[w.Goid] {
+				t.Fatalf("%s: goroutine %d, which only waits, is missing", w.Kind, w.Goid)
+			}
+		}
+	}
+}
+
+// checkRoot tells whether a goroutine's stack begins where stacks do.
+func checkRoot(t *testing.T, symbols *Symbolizer, g Goroutine) {
+	t.Helper()
+	if len(g.PCs) < 2 || len(g.PCs) == maxDepth {
+		return
+	}
+	for _, pc := range g.PCs {
+		if symbols.LinkFunc(pc-1) == "" {
+			t.Errorf("goroutine %d (status %d, %s): %#x is in no function", g.Goid, g.Status, g.Reason, pc)
+		}
+	}
+	if root := symbols.LinkFunc(g.PCs[len(g.PCs)-1] - 1); root != goexit {
+		t.Errorf("goroutine %d (status %d, %s): the stack begins in %s", g.Goid, g.Status, g.Reason, root)
+	}
+	if start := symbols.LinkFunc(g.PCs[len(g.PCs)-2] - 1); start != symbols.LinkFunc(g.StartPC) {
+		t.Errorf("goroutine %d (status %d, %s): the stack begins in %s, the goroutine in %s", g.Goid, g.Status, g.Reason, start, symbols.LinkFunc(g.StartPC))
 	}
 }

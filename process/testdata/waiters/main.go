@@ -40,6 +40,7 @@ type Waiter struct {
 
 var (
 	conns = flag.Int("conns", 3, "idle TCP connections")
+	work  = flag.Bool("work", false, "do not wait alone, but work as hard as can be as well")
 	view  = flag.String("view", "view.json", "file to write")
 
 	mu      sync.Mutex
@@ -66,6 +67,9 @@ func main() {
 	text, err := json.Marshal(v)
 	check(err)
 	check(os.WriteFile(*view, text, 0o600))
+	if *work {
+		busy()
+	}
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin)
 }
@@ -273,4 +277,52 @@ func foreignEpoll() {
 		note(Waiter{Kind: "syscall", FD: -1})
 		syscall.EpollWait(ep, make([]syscall.EpollEvent, 1), -1)
 	}()
+}
+
+// busy has goroutines wait for moments only, begin, end, and grow their stacks.
+func busy() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	for i := 0; i < 20; i++ {
+		d, a := pair(l)
+		depth := i
+		go func() {
+			for {
+				d.Write([]byte{0})
+				grow(depth, d)
+			}
+		}()
+		go io.Copy(a, a)
+	}
+	for i := 0; i < 20; i++ {
+		go func() {
+			done := make(chan bool)
+			for n := 0; ; n++ {
+				go func(n int) {
+					grow(n%50, nil)
+					done <- true
+				}(n)
+				<-done
+			}
+		}()
+	}
+	go func() {
+		for {
+			runtime.GC() // which shrinks stacks
+		}
+	}()
+}
+
+// grow reads from a connection n frames deep.
+func grow(n int, c net.Conn) {
+	var frame [256]byte
+	switch {
+	case n > 0:
+		grow(n-1, c)
+	case c != nil:
+		c.Read(frame[:1])
+	default:
+		runtime.Gosched()
+	}
+	runtime.KeepAlive(&frame)
 }
