@@ -74,6 +74,8 @@ struct sock {
 	struct sk_buff_head sk_receive_queue;
 	int sk_err;
 	__u8 sk_shutdown;
+	int sk_sndbuf;
+	int sk_wmem_queued;
 	__u16 sk_type;
 	__u16 sk_protocol;
 };
@@ -98,14 +100,27 @@ struct inet_connection_sock {
 	} icsk_ack;
 };
 
+struct minmax_sample {
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
 struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 srtt_us;
+	struct minmax rtt_min;
 	__u32 total_retrans;
 	__u32 lsndtime;
 	__u64 bytes_received;
 	__u64 bytes_sent;
+};
+
+struct mptcp_sock {
+	struct sock *first;
 };
 
 struct udp_sock {

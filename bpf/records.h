@@ -18,6 +18,7 @@ enum record_type {
 enum fd_kind {
 	FD_UNKNOWN = 0,
 	FD_TCP,
+	FD_MPTCP,      /* Go's listeners, unless told otherwise, since Go 1.24 */
 	FD_UDP,
 	FD_UNIX,       /* stream or seqpacket */
 	FD_UNIXGRAM,
@@ -52,7 +53,7 @@ enum wait_outcome {
 enum wait_flag {
 	WAIT_STARTED_BEFORE = 1 << 0, /* parked before the recording began */
 	WAIT_HAS_TCP = 1 << 1,        /* rtt_us and retransmits were read */
-	WAIT_READY_AT_PARK = 1 << 2,  /* there was something to read at the park */
+	WAIT_READY_AT_PARK = 1 << 2,  /* it would not have blocked at the park */
 	WAIT_TRACKS_SENDS = 1 << 3,   /* owed_ns is known: 0 means that nothing is owed */
 	WAIT_OWED_AT_PARK = 1 << 4,   /* an answer was owed already at the park */
 	WAIT_POLLED_BEFORE = 1 << 5,  /* epoll_wait had returned the event before the park */
@@ -200,7 +201,9 @@ struct wait_record {
 	__u32 pd_gen;
 	__u32 tid;
 	__u32 rtt_us;
+	__u32 min_rtt_us;
 	__u32 retransmits;
+	__u32 pad;
 };
 
 /* What a pollDesc's descriptor is; sent before the first wait that names it. */

@@ -9,6 +9,7 @@
 #define SOCK_DGRAM 2
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
 #define TCP_SYN_SENT 2
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
@@ -28,6 +29,8 @@ static __always_inline __u8 socket_kind(struct sock *sk)
 		return FD_OTHER_SOCKET;
 	if (protocol == IPPROTO_TCP)
 		return FD_TCP;
+	if (protocol == IPPROTO_MPTCP)
+		return FD_MPTCP;
 	return protocol == IPPROTO_UDP ? FD_UDP : FD_OTHER_SOCKET;
 }
 
@@ -40,10 +43,21 @@ static __always_inline __u8 tcp_role(struct sock *sk, __u8 state)
 
 	if (state == TCP_LISTEN)
 		return ROLE_LISTENING;
+	if (!sk)
+		return ROLE_NONE;
 	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
 	if (!bucket)
 		return ROLE_NONE;
 	return BPF_CORE_READ(bucket, fastreuse) < 0 ? ROLE_DIALED : ROLE_ACCEPTED;
+}
+
+/* The TCP connection that an MPTCP socket began with; only where the kernel has
+ * MPTCP. */
+static __always_inline struct sock *first_subflow(struct sock *sk)
+{
+	if (!bpf_core_field_exists(struct mptcp_sock, first))
+		return NULL;
+	return BPF_CORE_READ((struct mptcp_sock *)sk, first);
 }
 
 static __always_inline __u8 unix_name(struct sock *sk, __u8 *name)
@@ -90,6 +104,8 @@ static __always_inline void describe_inet(struct socket_record *r, struct sock *
 	}
 	if (r->kind == FD_TCP)
 		r->role = tcp_role(sk, state);
+	else if (r->kind == FD_MPTCP)
+		r->role = state == TCP_LISTEN ? ROLE_LISTENING : tcp_role(first_subflow(sk), state);
 	else if (r->peer_port)
 		r->role = ROLE_DIALED;
 }
@@ -152,14 +168,31 @@ static __always_inline int readable(struct pd_slot *pd)
 		return 0;
 	if ((BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN) || BPF_CORE_READ(sk, sk_err))
 		return 1;
-	if (pd->kind == FD_TCP) {
+	if (pd->kind == FD_MPTCP && pd->role == ROLE_LISTENING)
+		sk = first_subflow(sk);
+	if (pd->kind == FD_TCP || pd->kind == FD_MPTCP) {
 		if (pd->role == ROLE_LISTENING)
 			return BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.rskq_accept_head) != NULL;
-		return BPF_CORE_READ(tcp_of(pd), rcv_nxt) != received(pd);
+		if (pd->kind == FD_TCP)
+			return BPF_CORE_READ(tcp_of(pd), rcv_nxt) != received(pd);
 	}
 	if (pd->kind == FD_UDP && BPF_CORE_READ((struct udp_sock *)sk, reader_queue.qlen))
 		return 1;
 	return BPF_CORE_READ(sk, sk_receive_queue.qlen) != 0;
+}
+
+/* Whether a write would not block, by the rule of sk_stream_is_writeable: a
+ * third of the send buffer is free. The end of a connect is a writable socket. */
+static __always_inline int writable(struct pd_slot *pd)
+{
+	struct sock *sk = sock_of(pd);
+	int queued, size;
+
+	if (pd->kind != FD_TCP || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_SYN_SENT)
+		return 0;
+	queued = BPF_CORE_READ(sk, sk_wmem_queued);
+	size = BPF_CORE_READ(sk, sk_sndbuf);
+	return size - queued >= queued >> 1;
 }
 
 /* Fills in what fd is, for a pollDesc that serves it from now on, and tells

@@ -113,11 +113,13 @@ static __always_inline __u32 retransmits(struct pd_slot *pd)
 	return pd->kind == FD_TCP ? BPF_CORE_READ(tcp_of(pd), total_retrans) : 0;
 }
 
+/* A connect is a wait to write on a socket that has sent nothing yet: over
+ * loopback it is over before the park. */
 static __always_inline __u8 operation(struct pd_slot *pd, int write)
 {
 	if (!write)
 		return pd->role == ROLE_LISTENING ? OP_ACCEPT : OP_READ;
-	if (pd->kind == FD_TCP && BPF_CORE_READ(sock_of(pd), __sk_common.skc_state) == TCP_SYN_SENT)
+	if (pd->kind == FD_TCP && pd->role == ROLE_DIALED && !BPF_CORE_READ(tcp_of(pd), bytes_sent))
 		return OP_CONNECT;
 	return OP_WRITE;
 }
@@ -146,7 +148,7 @@ static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
 	slot->pd_gen = pd->gen;
 	slot->op = operation(pd, slot->write);
 	slot->retransmits = retransmits(pd);
-	if (!slot->write && !config.readiness_by_epoll && readable(pd))
+	if (!config.readiness_by_epoll && (slot->write ? writable(pd) : readable(pd)))
 		slot->flags |= WAIT_READY_AT_PARK;
 	if (config.sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
 		slot->flags |= WAIT_TRACKS_SENDS;
@@ -241,6 +243,7 @@ static __always_inline void finish_tcp(struct wait_record *r, struct slot *slot,
 	if (pd->kind != FD_TCP || pd->role == ROLE_LISTENING || r->outcome == OUTCOME_CLOSED)
 		return;
 	r->rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+	r->min_rtt_us = BPF_CORE_READ(tcp, rtt_min.s[0].v);
 	r->retransmits = BPF_CORE_READ(tcp, total_retrans) - slot->retransmits;
 	r->flags |= WAIT_HAS_TCP;
 }

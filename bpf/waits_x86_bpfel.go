@@ -49,12 +49,13 @@ type WaitsFdKind uint32
 const (
 	WaitsFdKindFD_UNKNOWN      WaitsFdKind = 0
 	WaitsFdKindFD_TCP          WaitsFdKind = 1
-	WaitsFdKindFD_UDP          WaitsFdKind = 2
-	WaitsFdKindFD_UNIX         WaitsFdKind = 3
-	WaitsFdKindFD_UNIXGRAM     WaitsFdKind = 4
-	WaitsFdKindFD_OTHER_SOCKET WaitsFdKind = 5
-	WaitsFdKindFD_PIPE         WaitsFdKind = 6
-	WaitsFdKindFD_FILE         WaitsFdKind = 7
+	WaitsFdKindFD_MPTCP        WaitsFdKind = 2
+	WaitsFdKindFD_UDP          WaitsFdKind = 3
+	WaitsFdKindFD_UNIX         WaitsFdKind = 4
+	WaitsFdKindFD_UNIXGRAM     WaitsFdKind = 5
+	WaitsFdKindFD_OTHER_SOCKET WaitsFdKind = 6
+	WaitsFdKindFD_PIPE         WaitsFdKind = 7
+	WaitsFdKindFD_FILE         WaitsFdKind = 8
 )
 
 type WaitsFdRole uint32
@@ -244,7 +245,9 @@ type WaitsWaitRecord struct {
 	PdGen       uint32
 	Tid         uint32
 	RttUs       uint32
+	MinRttUs    uint32
 	Retransmits uint32
+	Pad         uint32
 }
 
 // Names of all BPF objects in the ELF.

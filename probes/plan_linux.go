@@ -44,6 +44,9 @@ type hook struct {
 	backend  Backend
 	feature  Feature
 	programs []hookProgram
+	// partly says what the hook does not see of what is needed; empty for
+	// nothing.
+	partly string
 	// set tells the programs what this hook will let them see.
 	set func(*bpf.WaitsWaitConfig)
 }
@@ -88,6 +91,7 @@ var needs = []need{
 				programs: []hookProgram{{bpf.WaitsProgReadyKprobe, attachKprobe("ep_poll_callback")}}, set: readinessByEpoll},
 			{name: "tracepoints sk_data_ready and inet_sock_set_state (sockets: reads, accepts, connects)",
 				backend: BackendTracepoint, feature: rawTracepoint("sk_data_ready", "6.5"),
+				partly: "of pipes and of full send buffers only kprobes and fentry show the readiness, and this machine has neither",
 				programs: []hookProgram{
 					{bpf.WaitsProgReadySocket, attachRawTracepoint("sk_data_ready")},
 					{bpf.WaitsProgReadyState, attachRawTracepoint("inet_sock_set_state")},
@@ -206,6 +210,9 @@ func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {
 			continue
 		}
 		plan.hooks = append(plan.hooks, h)
+		if h.partly != "" {
+			plan.Unmeasured[n.part] = h.partly
+		}
 		plan.Lines = append(plan.Lines, n.name+": "+h.name)
 		return
 	}

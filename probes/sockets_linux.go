@@ -57,6 +57,7 @@ func (d *descriptors) get(pd uint64, gen uint32) *descriptor {
 
 var protoOf = map[bpf.WaitsFdKind]string{
 	bpf.WaitsFdKindFD_TCP:          "tcp",
+	bpf.WaitsFdKindFD_MPTCP:        "mptcp",
 	bpf.WaitsFdKindFD_UDP:          "udp",
 	bpf.WaitsFdKindFD_UNIX:         "unix",
 	bpf.WaitsFdKindFD_UNIXGRAM:     "unixgram",
@@ -75,7 +76,7 @@ func describe(r *bpf.WaitsSocketRecord) *descriptor {
 	kind := bpf.WaitsFdKind(r.Kind)
 	d := &descriptor{fd: r.Fd, kind: kind, proto: protoOf[kind], role: roleOf[bpf.WaitsFdRole(r.Role)]}
 	switch kind {
-	case bpf.WaitsFdKindFD_TCP, bpf.WaitsFdKindFD_UDP:
+	case bpf.WaitsFdKindFD_TCP, bpf.WaitsFdKindFD_MPTCP, bpf.WaitsFdKindFD_UDP:
 		d.local = inetAddress(r.Local, r.LocalPort, r.Ipv6 != 0)
 		if r.PeerPort != 0 {
 			d.peer = inetAddress(r.Peer, r.PeerPort, r.Ipv6 != 0)

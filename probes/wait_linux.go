@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
@@ -53,6 +54,7 @@ func (d *decoder) wait(r *bpf.WaitsWaitRecord, w *wait.Wait) {
 		Outcome:       outcomeOf[r.Outcome],
 		FD:            -1,
 		RTT:           r.RttUs,
+		MinRTT:        r.MinRttUs,
 		Retransmits:   r.Retransmits,
 		HasTCP:        has(r.Flags, bpf.WaitsWaitFlagWAIT_HAS_TCP),
 		Poller:        d.symbols.poller(r.PollerPc),
@@ -67,11 +69,21 @@ func (d *decoder) wait(r *bpf.WaitsWaitRecord, w *wait.Wait) {
 	moments.split(w)
 	w.Idle = wait.Unmeasured
 	if r.Pd == 0 {
+		if ofRuntime(w.StartFunc) {
+			w.Idle = moments.span()
+		}
 		return
 	}
 	on := d.descriptors.get(r.Pd, r.PdGen)
 	on.fill(w)
 	w.Idle = idle(w, on, moments, r)
+}
+
+// ofRuntime tells whether a goroutine is the runtime's own, such as an idle
+// worker of the garbage collector, by the function that it was started with:
+// nobody waits for it to go on. runtime.main runs the program's main.
+func ofRuntime(start string) bool {
+	return strings.HasPrefix(start, "runtime.") && start != "runtime.main"
 }
 
 func (d *decoder) reason(number uint8) string {

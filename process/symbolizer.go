@@ -107,7 +107,7 @@ func (s *Symbolizer) fold(frames []wait.Frame) *wait.Stack {
 	if len(frames) == 0 {
 		return nil
 	}
-	own := max(0, slices.IndexFunc(frames, func(f wait.Frame) bool { return !s.binary.Stdlib(f) }))
+	own := s.telling(frames)
 	var funcs, lines strings.Builder
 	for i, f := range slices.Backward(frames) {
 		if i < len(frames)-1 {
@@ -122,6 +122,25 @@ func (s *Symbolizer) fold(frames []wait.Frame) *wait.Stack {
 		Func: frames[own].Func, Line: fileLine(frames[own]),
 	}
 }
+
+// telling is the frame that says most of a stack: the innermost outside the
+// standard library; where there is none, as in net/http's own goroutines, the
+// function that the goroutine was started with.
+func (s *Symbolizer) telling(frames []wait.Frame) int {
+	own := slices.IndexFunc(frames, func(f wait.Frame) bool { return !s.binary.Stdlib(f) })
+	if own >= 0 {
+		return own
+	}
+	root := len(frames) - 1
+	for root > 0 && strings.Contains(frames[root].Func, goWrapper) {
+		root--
+	}
+	return root
+}
+
+// goWrapper is in the name of the functions that the compiler makes for go
+// statements with arguments.
+const goWrapper = ".gowrap"
 
 func fileLine(f wait.Frame) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
 

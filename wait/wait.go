@@ -104,8 +104,9 @@ type Stack struct {
 	Funcs string
 	// Lines is "file:line" of each frame, in the order of Funcs, joined by ";".
 	Lines string
-	// Line is "file:line" of the innermost frame outside the standard library,
-	// or of the innermost frame where there is no such frame.
+	// Line is "file:line" of the innermost frame outside the standard library;
+	// where there is no such frame, of the function that the goroutine was
+	// started with.
 	Line string
 	// Func is the function of that frame.
 	Func string
@@ -145,9 +146,13 @@ type Wait struct {
 	Local   string // address as text; empty when not known
 	Peer    string
 
-	// RTT (smoothed, in microseconds) and Retransmits (during the wait) are of
-	// the TCP socket, and mean something only if HasTCP is set.
+	// RTT (smoothed) and MinRTT (the least of the last minutes), both in
+	// microseconds, and Retransmits (during the wait) are of the TCP socket, and
+	// mean something only if HasTCP is set. A peer that acknowledges a request
+	// only with its answer makes RTT as long as it takes to answer; MinRTT is
+	// what the wire alone can do.
 	RTT         uint32
+	MinRTT      uint32
 	Retransmits uint32
 	HasTCP      bool
 
