@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 )
@@ -113,12 +112,9 @@ func tracing(name, symbol string, attach ebpf.AttachType) Feature {
 
 // probeProgram loads a program that does nothing, and attaches it.
 func probeProgram(spec *ebpf.ProgramSpec, attach attachFunc) error {
-	spec.Name = "npt_probe"
-	spec.License = "Dual BSD/GPL"
-	spec.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
-	program, err := ebpf.NewProgram(spec)
+	program, err := emptyProgram(spec)
 	if err != nil {
-		return firstCause(err)
+		return err
 	}
 	defer program.Close()
 	attached, err := attach(program)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -64,16 +63,13 @@ func measureTrap(plan *Plan) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	spec := &ebpf.ProgramSpec{
-		Name: "npt_calibrate", Type: ebpf.Kprobe, License: "Dual BSD/GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	}
+	spec := &ebpf.ProgramSpec{Type: ebpf.Kprobe}
 	if plan.multi {
 		spec.AttachType = ebpf.AttachTraceUprobeMulti
 	}
-	program, err := ebpf.NewProgram(spec)
+	program, err := emptyProgram(spec)
 	if err != nil {
-		return 0, firstCause(err)
+		return 0, err
 	}
 	defer program.Close()
 	bare := timeCalls()
@@ -98,30 +94,54 @@ func timeCalls() time.Duration {
 	return slices.Min(rounds)
 }
 
-// timing is the timing of the programs, which costs a little itself and so
-// lasts only until each that runs has run.
-type timing struct{ stats io.Closer }
+// timing has the kernel time the programs for a while. A uprobe's program can
+// be preempted, and is charged for it, so that on a busy machine the mean says
+// more about the machine: of several short windows the least mean counts.
+type timing struct {
+	stats   io.Closer // nil when it is over, or not possible
+	windows int
+	uprobes window
+	hooks   window
+}
+
+// window is the timing of some programs.
+type window struct {
+	programs []*ebpf.Program
+	runs     uint64
+	runtime  time.Duration
+	least    time.Duration // mean of a window so far; 0 for none yet
+}
+
+// The timing costs a little itself, and so ends after enough windows in which
+// something happened. A window with few runs is made part of the next.
+const (
+	timingWindows = 40
+	runsPerWindow = 20
+)
 
 // startTiming has the kernel time all programs; where it does not let us, the
 // price is that of the traps alone.
-func startTiming() timing {
-	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
-	if err != nil {
-		return timing{}
+func startTiming(uprobes, hooks []*ebpf.Program) timing {
+	t := timing{uprobes: window{programs: uprobes}, hooks: window{programs: hooks}}
+	if stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME)); err == nil {
+		t.stats = stats
 	}
-	return timing{stats}
+	return t
 }
 
-// finish stops the timing and completes the price.
-func (t *timing) finish(price *Price, uprobes, hooks []*ebpf.Program) {
+// sample ends a window and completes the price.
+func (t *timing) sample(price *Price) {
 	if t.stats == nil {
 		return
 	}
-	price.Uprobe, price.Hook = meanRun(uprobes), meanRun(hooks)
-	if price.Uprobe == 0 {
-		return // nothing happened yet
+	t.hooks.sample()
+	if t.uprobes.sample() {
+		t.windows++
 	}
-	_ = t.stop() // a descriptor that does not close has nothing to say to a user
+	price.Uprobe, price.Hook = t.uprobes.least, t.hooks.least
+	if t.windows == timingWindows {
+		_ = t.stop() // a descriptor that does not close has nothing to say to a user
+	}
 }
 
 func (t *timing) stop() error {
@@ -133,20 +153,24 @@ func (t *timing) stop() error {
 	return stats.Close()
 }
 
-// meanRun is the average run of the programs.
-func meanRun(programs []*ebpf.Program) time.Duration {
+// sample tells whether enough happened since the last window.
+func (w *window) sample() bool {
 	var runs uint64
-	var total time.Duration
-	for _, p := range programs {
-		stats, err := p.Stats()
-		if err != nil {
-			continue
+	var runtime time.Duration
+	for _, p := range w.programs {
+		// A program that cannot be asked is left out.
+		if stats, err := p.Stats(); err == nil {
+			runs += stats.RunCount
+			runtime += stats.Runtime
 		}
-		runs += stats.RunCount
-		total += stats.Runtime
 	}
-	if runs == 0 {
-		return 0
+	if runs < w.runs+runsPerWindow {
+		return false
 	}
-	return total / time.Duration(runs)
+	mean := (runtime - w.runtime) / time.Duration(runs-w.runs)
+	if w.least == 0 || mean < w.least {
+		w.least = mean
+	}
+	w.runs, w.runtime = runs, runtime
+	return true
 }

@@ -125,7 +125,7 @@ func (r *Recorder) start(options Options) error {
 		return err
 	}
 	r.decoder = r.newDecoder(options)
-	r.timing = startTiming()
+	r.timing = startTiming(r.uprobePrograms(), r.hookPrograms())
 	// What a hit costs is asked for when the first are accounted for.
 	r.calibrated = make(chan calibration, 1)
 	go func() { r.calibrated <- calibrate(r.plan) }()
@@ -298,6 +298,7 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 			if err := r.drain(sink); err != nil {
 				return nil, err
 			}
+			r.timing.sample(&r.price)
 			if r.exec {
 				return process.ErrExec, nil
 			}
@@ -432,7 +433,7 @@ func (r *Recorder) account(sink wait.Sink) error {
 	return sink.Event(r.event(wait.EventOverhead, hits, cost, r.price.String()))
 }
 
-// completePrice waits for the calibration, and for the programs to have run.
+// completePrice waits for the calibration.
 func (r *Recorder) completePrice() error {
 	if r.price.Trap == 0 {
 		c := <-r.calibrated
@@ -441,7 +442,6 @@ func (r *Recorder) completePrice() error {
 		}
 		r.price.Trap = c.trap
 	}
-	r.timing.finish(&r.price, r.uprobePrograms(), r.hookPrograms())
 	return nil
 }
 
