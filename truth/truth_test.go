@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func trace(t *testing.T, toolchain string) traced {
 	defer program.Close()
 	file := filepath.Join(t.TempDir(), "trace")
 	before := monotonic(t)
-	if _, err := program.Do("run", "30", file); err != nil {
+	if _, err := program.Do("run", strconv.Itoa(rounds), file); err != nil {
 		t.Fatal(err)
 	}
 	after := monotonic(t)
@@ -57,7 +58,6 @@ func monotonic(t *testing.T) int64 {
 	return now.Nano()
 }
 
-// The tests share one trace of the toolchain in use.
 func TestTraceOfALiveProgram(t *testing.T) {
 	check(t, trace(t, ""))
 }

@@ -30,7 +30,7 @@ type Fault struct {
 
 	Reason  string
 	Op      wait.Op
-	Proto   string
+	Proto   string // empty for a listener: Go prefers mptcp to tcp where the kernel has it
 	Role    wait.Role
 	Outcome wait.Outcome
 
@@ -87,7 +87,7 @@ func others() []Fault {
 			Part: PartNetwork, Typical: logEvery, Why: "another goroutine writes a line every 20 ms"},
 		{Name: "keep-alive of customers", In: "net/http.(*conn).serve", Op: wait.OpRead, Proto: "tcp", Role: wait.RoleAccepted, Outcome: wait.OutcomeReady,
 			Part: PartIdle, Why: "the shop's HTTP server waits for the next request"},
-		{Name: "accept of walk-ins", In: "net/http.(*Server).Serve", Op: wait.OpAccept, Proto: "tcp", Role: wait.RoleListening, Outcome: wait.OutcomeReady,
+		{Name: "accept of walk-ins", In: "net/http.(*Server).Serve", Op: wait.OpAccept, Role: wait.RoleListening, Outcome: wait.OutcomeReady,
 			Part: PartIdle, Typical: browsing, Why: "one customer makes a new connection each time"},
 		{Name: "idle sessions", In: "workload.(*front).holdSession", Op: wait.OpRead, Proto: "tcp", Role: wait.RoleAccepted,
 			Part: PartIdle, Why: "connections on which nothing ever happens: open from before the recording until after it"},

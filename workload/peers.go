@@ -187,7 +187,7 @@ func answerStream(ctx context.Context, conn net.Conn, d delay) {
 		if _, err := io.ReadFull(conn, message); err != nil {
 			return
 		}
-		if !pause(ctx, d(n)) {
+		if !think(ctx, d(n)) {
 			return
 		}
 		if _, err := conn.Write(message); err != nil {
@@ -204,7 +204,7 @@ func servePackets(ctx context.Context, e endpoint, d delay) error {
 		if err != nil {
 			return err
 		}
-		if !pause(ctx, d(n)) {
+		if !think(ctx, d(n)) {
 			return ctx.Err()
 		}
 		if _, err := e.packets.WriteTo(message[:size], from); err != nil {
@@ -215,7 +215,7 @@ func servePackets(ctx context.Context, e endpoint, d delay) error {
 
 func serveHTTP(ctx context.Context, e endpoint, d delay) error {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		pause(r.Context(), d(0))
+		think(r.Context(), d(0))
 		io.WriteString(w, "17.20")
 	})}
 	defer context.AfterFunc(ctx, func() { server.Close() })()

@@ -22,18 +22,36 @@ import (
 	"github.com/netpolltrace/netpolltrace/workload"
 )
 
-// asPeers makes the test's executable be the peers' process.
-const asPeers = "NETPOLLTRACE_TEST_AS_PEERS"
+// These make the test's executable be the peers' process, or the whole
+// workload, for as long as its standard input lasts.
+const (
+	asPeers = "NETPOLLTRACE_TEST_AS_PEERS"
+	asShop  = "NETPOLLTRACE_TEST_AS_SHOP"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asPeers) != "" {
-		if err := workload.Peers(context.Background(), os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case os.Getenv(asPeers) != "":
+		err = workload.Peers(context.Background(), os.Stdin, os.Stdout)
+	case os.Getenv(asShop) != "":
+		err = runShop()
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// sessions is how many idle connections the whole workload holds.
+const sessions = 50
+
+func runShop() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { io.Copy(io.Discard, os.Stdin); cancel() }()
+	return workload.Run(ctx, os.Stdout, workload.Options{Mode: workload.ModeAll, Idle: sessions, Peers: peersCommand()})
 }
 
 func peersCommand() []string {

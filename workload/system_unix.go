@@ -3,7 +3,9 @@
 package workload
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,4 +22,20 @@ func idleConns(wanted int) (int, error) {
 	}
 	free := uint64(limit.Cur) - min(filesForOthers, uint64(limit.Cur))
 	return int(min(free, uint64(max(0, wanted)))), nil
+}
+
+// longestThought bounds how long a server's thread is held.
+const longestThought = 100 * time.Millisecond
+
+// think is a pause that is exact: Go's own timers are late by up to a
+// millisecond when a program has nothing else to do, since that is the unit in
+// which it waits for the network.
+func think(ctx context.Context, d time.Duration) bool {
+	if d > longestThought {
+		return pause(ctx, d)
+	}
+	left := unix.NsecToTimeval(int64(d))
+	// An interruption by a signal makes one answer early.
+	unix.Select(0, nil, nil, nil, &left)
+	return ctx.Err() == nil
 }
