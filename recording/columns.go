@@ -52,7 +52,7 @@ func columns() []column {
 		{"poller", optional, words[int8](waitRows, maxWord, func(r *row) *string { return &r.Poller })},
 		{"p", optional, figureOr(-1, arrow.PrimitiveTypes.Int32, func(r *row) *int32 { return &r.P })},
 		{"tid", optional, figureOr(-1, arrow.PrimitiveTypes.Int32, func(r *row) *int32 { return &r.TID })},
-		{"started_before", optional, flag(func(r *row) *bool { return &r.StartedBefore })},
+		{"started_before", optional, boolean(func(r *row) *bool { return &r.StartedBefore })},
 		{"count", optional, figure(arrow.PrimitiveTypes.Uint64, func(r *row) *uint64 { return &r.Count })},
 		{"event", optional, words[int8](eventRows, maxWord, func(r *row) *wait.EventKind { return &r.event })},
 		{"note", optional, words[int16](eventRows, maxLine, func(r *row) *string { return &r.note })},
