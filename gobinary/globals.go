@@ -160,11 +160,12 @@ func pickBreakRd(b *Binary, uses []ref) uint64 {
 	if !b.version.before(23, 0) {
 		return 0
 	}
+	epfd := pickRead(4)(b, uses)
 	taken := make(map[uint64]bool)
 	for _, u := range uses {
 		switch {
 		case u.kind == refAddress:
-			taken[u.addr] = true
+			taken[u.addr] = u.addr != epfd
 		case u.kind == refRead && taken[u.addr]:
 			return u.addr
 		}

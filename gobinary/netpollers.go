@@ -1,6 +1,7 @@
 package gobinary
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,6 +123,10 @@ func (b *Binary) findInlined(names ...string) []string {
 // isRuntime tells whether a function is of the packages that can have the
 // runtime's functions inlined.
 func (b *Binary) isRuntime(r funcRecord) bool {
-	name := string(b.tab.name(r.nameOffset()))
-	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "internal/poll.")
+	names := b.tab.names
+	if uint64(r.nameOffset()) >= uint64(len(names)) {
+		return false
+	}
+	name := names[r.nameOffset():]
+	return bytes.HasPrefix(name, []byte("runtime.")) || bytes.HasPrefix(name, []byte("internal/poll."))
 }

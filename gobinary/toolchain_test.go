@@ -1,10 +1,17 @@
 package gobinary
 
 import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "write the offsets of NETPOLLTRACE_GO_VERSIONS to offsets.json")
 
 // TestToolchains repeats the tests of this package with other releases of Go:
 // those in NETPOLLTRACE_GO_VERSIONS, such as "1.18.10 1.26.8", which the go
@@ -21,6 +28,9 @@ func TestToolchains(t *testing.T) {
 		{"frames", checkFrames}, {"functions", checkFunctions}, {"layout", checkLayout},
 		{"globals", checkGlobals}, {"places", checkPlaces}, {"boundaries", checkBoundaries},
 		{"wait reasons", checkWaitReasons}, {"TLS", checkTLS}, {"headers", checkHeaders},
+	}
+	if *update {
+		updateOffsets(t, versions)
 	}
 	for _, version := range versions {
 		release, ok := parseVersion("go" + version)
@@ -39,5 +49,75 @@ func TestToolchains(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// updateOffsets puts what DWARF says of releases into the table.
+func updateOffsets(t *testing.T, versions []string) {
+	table, err := readOffsets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range versions {
+		p := build(t, variants[0], toolchain("go"+version))
+		l, err := dwarfLayout(p.open(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		offsets := make(map[string]uint32)
+		for _, f := range fields {
+			if offset := *f.in(l); offset != NoField {
+				offsets[f.key()] = offset
+			}
+		}
+		table = table.with("go"+version, offsets)
+	}
+	var out bytes.Buffer
+	for i, e := range table {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString(map[bool]string{true: "[\n", false: ",\n"}[i == 0])
+		out.Write(line)
+	}
+	out.WriteString("\n]\n")
+	if err := os.WriteFile("offsets.json", out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// with adds a release: to the range of an entry that has the same offsets and
+// is next to it, or with an entry of its own.
+func (t offsetTable) with(release string, offsets map[string]uint32) offsetTable {
+	v, _ := parseVersion(release)
+	entry, exact := t.lookup(v)
+	switch {
+	case exact:
+	case entry != nil && maps.Equal(entry.Offsets, offsets):
+		entry.Last = release
+		return t
+	default:
+		t = append(t, offsetEntry{First: release, Last: release, Offsets: offsets})
+	}
+	slices.SortFunc(t, func(a, b offsetEntry) int {
+		first, _ := parseVersion(a.First)
+		second, _ := parseVersion(b.First)
+		return first.compare(second)
+	})
+	return t
+}
+
+func TestTableGrowsByRelease(t *testing.T) {
+	old, changed := map[string]uint32{"runtime.g.m": 48}, map[string]uint32{"runtime.g.m": 56}
+	table := offsetTable{{First: "go1.27.0", Last: "go1.27.4", Offsets: old}}
+	table = table.with("go1.27.3", old).with("go1.27.6", old).with("go1.27.9", changed).with("go1.26.2", old)
+	var ranges []string
+	for _, e := range table {
+		ranges = append(ranges, e.First+"-"+e.Last)
+	}
+	want := []string{"go1.26.2-go1.26.2", "go1.27.0-go1.27.6", "go1.27.9-go1.27.9"}
+	if !slices.Equal(ranges, want) {
+		t.Errorf("entries are %v, want %v", ranges, want)
 	}
 }
