@@ -33,6 +33,12 @@ type config struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == emptyCommand {
+		end(observeEmpty(ctx, os.Args[2:]))
+		return
+	}
 	var c config
 	flag.IntVar(&c.rounds, "rounds", 5, "how often to go through all variants")
 	flag.DurationVar(&c.run, "run", 2*time.Second, "how long one measurement takes")
@@ -43,9 +49,11 @@ func main() {
 	if *only != "" {
 		c.only = strings.Split(*only, ",")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := bench(ctx, c); err != nil {
+	end(bench(ctx, c))
+}
+
+func end(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}

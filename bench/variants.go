@@ -45,11 +45,11 @@ const bare = "bare"
 func variants() []variant {
 	return []variant{
 		{name: bare, what: "nobody watches"},
-		{name: "empty-io", what: "empty probes at the places of mode io", observer: emptyProbes("empty", "io")},
+		{name: "empty-io", what: "empty probes at the places of mode io", observer: emptyProbes("io", false)},
 		{name: "io", what: "`record --mode io`", base: "empty-io", observer: record("io")},
-		{name: "empty-all", what: "empty probes at the places of mode all", observer: emptyProbes("empty", "all")},
+		{name: "empty-all", what: "empty probes at the places of mode all", observer: emptyProbes("all", false)},
 		{name: "all", what: "`record --mode all`", base: "empty-all", observer: record("all")},
-		{name: "naive", what: "empty probes at function entry", observer: emptyProbes("naive", "io")},
+		{name: "naive", what: "empty probes at function entry", observer: emptyProbes("io", true)},
 		{name: "runtime-trace", what: "the target traces itself (runtime/trace)", echoArgs: func(dir string) []string {
 			return []string{"-trace", filepath.Join(dir, "trace")}
 		}},
@@ -66,11 +66,11 @@ func record(mode string) func(scene) observer {
 	}
 }
 
-func emptyProbes(place, mode string) func(scene) observer {
+func emptyProbes(mode string, naive bool) func(scene) observer {
 	return func(s scene) observer {
 		o := observer{readyFile: filepath.Join(s.dir, "ready")}
-		o.command = []string{s.tool, "bench-probes", "-p", strconv.Itoa(s.pid), "--place", place, "--mode", mode,
-			"--ready-file", o.readyFile}
+		o.command = []string{"/proc/self/exe", emptyCommand, "-p", strconv.Itoa(s.pid), "-mode", mode,
+			"-naive=" + strconv.FormatBool(naive), "-ready-file", o.readyFile}
 		return o
 	}
 }

@@ -107,7 +107,7 @@ struct wait_config {
 	__s32 pid;            /* of the target, in the tracer's PID namespace */
 	__u8 stacks;          /* capture them */
 	__u8 readiness_by_epoll; /* ep_poll_callback, which sees every descriptor */
-	__u8 pad[1];
+	__u8 traceskip_off;   /* what the traceskip at the goready place lacks to that of ready() */
 	__u8 sends_seen;      /* SENDS_TCP, SENDS_OTHER: hooks on sends are attached */
 };
 

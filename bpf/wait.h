@@ -15,7 +15,7 @@
 #define POLL_CLOSING 1     /* pollInfo bits, runtime/netpoll.go */
 #define POLL_EXPIRED_READ 4
 #define POLL_EXPIRED_WRITE 8
-#define TRACESKIP_EXPIRED 1
+#define TRACESKIP_EXPIRED 1 /* at ready(); a forced deadline or a close has 4 */
 #define EPOLLIN 0x001
 #define EPOLLOUT 0x004
 #define EPOLLERR 0x008

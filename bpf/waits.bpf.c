@@ -80,7 +80,7 @@ int io_goready(struct pt_regs *ctx)
 {
 	count(HITS_GOREADY);
 	if (in_target())
-		made_runnable(REG_ARG0(ctx), REG_ARG1(ctx), 0);
+		made_runnable(REG_ARG0(ctx), REG_ARG1(ctx) + config.traceskip_off, 0);
 	return 0;
 }
 

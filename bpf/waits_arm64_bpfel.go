@@ -187,7 +187,7 @@ type WaitsWaitConfig struct {
 	Pid              int32
 	Stacks           uint8
 	ReadinessByEpoll uint8
-	Pad              [1]uint8
+	TraceskipOff     uint8
 	SendsSeen        uint8
 }
 

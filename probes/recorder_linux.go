@@ -234,8 +234,11 @@ func (r *Recorder) detach() error {
 	return err
 }
 
-// Began is when the recording began, in nanoseconds of CLOCK_MONOTONIC.
-func (r *Recorder) Began() int64 { return r.decoder.began }
+// ClockBase is when the recording began, in nanoseconds of CLOCK_MONOTONIC.
+func (r *Recorder) ClockBase() int64 { return r.decoder.began }
+
+// Began is the same moment by the wall clock.
+func (r *Recorder) Began() time.Time { return time.Unix(0, r.decoder.began+r.decoder.wallOffset) }
 
 // Stats may be called at any time.
 func (r *Recorder) Stats() Stats {

@@ -69,6 +69,10 @@ func (t *Target) config(plan *Plan, stacks bool) (bpf.WaitsWaitConfig, error) {
 	if stacks {
 		c.Stacks = 1
 	}
+	// netpollgoready hands on its traceskip plus one.
+	if t.Places.NetpollGoready.Func == "runtime.netpollgoready" {
+		c.TraceskipOff = 1
+	}
 	for _, h := range plan.hooks {
 		if h.set != nil {
 			h.set(&c)

@@ -104,7 +104,7 @@ func (s *Session) attach() error {
 	if err := s.adopt(); err != nil {
 		return err
 	}
-	s.began = time.Now()
+	s.began = s.recorder.Began()
 	s.meta, err = s.describe(plan, host)
 	return err
 }
@@ -149,7 +149,7 @@ func (s *Session) describe(plan *probes.Plan, host string) (*wait.Meta, error) {
 		},
 		Host: host, Kernel: unix.ByteSliceToString(uname.Release[:]), Arch: runtime.GOARCH,
 		Tool: s.config.Tool, Mode: string(plan.Mode), Probes: plan.Lines,
-		Started: s.began, ClockBase: s.recorder.Began(), Unmeasured: plan.Unmeasured,
+		Started: s.began, ClockBase: s.recorder.ClockBase(), Unmeasured: plan.Unmeasured,
 	}, nil
 }
 
