@@ -12,7 +12,7 @@ import (
 type group struct {
 	key   string // encoded by groups.encode
 	other bool
-	fn    string
+	stack *wait.Stack // of the first wait
 
 	plain *tally // waits without idle time: awaited and all are the same
 	idle  *tally // waits with idle time, whole
@@ -51,10 +51,7 @@ func (gs *groups) find(w *wait.Wait) *group {
 	switch {
 	case ok:
 	case len(gs.byKey) < gs.limit:
-		g = &group{key: string(gs.buf)}
-		if w.Stack != nil {
-			g.fn = w.Stack.Func
-		}
+		g = &group{key: string(gs.buf), stack: w.Stack}
 		gs.byKey[g.key] = g
 	default:
 		if gs.other == nil {
@@ -154,9 +151,9 @@ func tallyAt(t **tally, s scale) *tally {
 	return *t
 }
 
-func (g *group) row(key []string) Row {
-	r := Row{
-		Key: key, Other: g.other, Func: g.fn,
+func (g *group) row(key []string) *Row {
+	r := &Row{
+		Key: key, Other: g.other, Stack: g.stack,
 		All: nothing(), Awaited: nothing(), Idle: wait.Unmeasured,
 		Open: g.open, OpenTime: g.openTime, StartedBefore: g.startedBefore,
 		FDs: slices.Clone(g.fds), MoreFDs: g.moreFDs,

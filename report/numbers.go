@@ -73,8 +73,8 @@ type Row struct {
 	// Other is set for the row of all that came after the last group allowed
 	// ([Options.MaxGroups]).
 	Other bool
-	// Func is the function of the line at which the first wait was.
-	Func string
+	// Stack is where the first of the waits was; nil if it is not known.
+	Stack *wait.Stack
 
 	All     Numbers // all finished waits, whole
 	Awaited Numbers // without idle time; the package's comment says how

@@ -59,8 +59,8 @@ func orderNamed(name string, idle bool) (order, error) {
 
 // sort sorts by the measure, then by open waits and by name, so that the same
 // waits always give the same report. The row of other groups comes last.
-func (o order) sort(rows []Row, keys []KeyInfo) {
-	slices.SortFunc(rows, func(a, b Row) int {
+func (o order) sort(rows []*Row, keys []KeyInfo) {
+	slices.SortFunc(rows, func(a, b *Row) int {
 		if a.Other != b.Other {
 			if a.Other {
 				return 1
@@ -68,7 +68,7 @@ func (o order) sort(rows []Row, keys []KeyInfo) {
 			return -1
 		}
 		if o.measure != nil {
-			if c := cmp.Compare(o.measure(&b, b.View(o.idle)), o.measure(&a, a.View(o.idle))); c != 0 {
+			if c := cmp.Compare(o.measure(b, b.View(o.idle)), o.measure(a, a.View(o.idle))); c != 0 {
 				return c
 			}
 			if c := cmp.Compare(b.Open, a.Open); c != 0 {

@@ -9,9 +9,9 @@ type Report struct {
 	Sections []Section
 	Totals   Row  // the sums of all sections
 	Idle     bool // whether people are shown idle time too
-	// Damage says what is wrong with a recording that could not be read to its
-	// end; whoever reads it sets it.
-	Damage   string
+	// Damage says what is wrong with recordings that could not be read to their
+	// end, a sentence each. Whoever reads them sets it.
+	Damage   []string
 	Findings []Finding
 }
 

@@ -12,8 +12,8 @@ type Section struct {
 	// with [Options.By].
 	Title  string
 	By     []KeyInfo
-	Rows   []Row // in the order asked for
-	Totals Row   // the sums of all rows
+	Rows   []*Row // in the order asked for
+	Totals Row    // the sums of all rows
 	Idle   IdleWaits
 	Open   OpenWaits
 }
@@ -141,7 +141,7 @@ func (s *section) build(by order) Section {
 	}
 	for _, g := range s.groups.all() {
 		row := g.row(s.groups.decode(g))
-		built.Totals = built.Totals.Plus(&row)
+		built.Totals = built.Totals.Plus(row)
 		built.Rows = append(built.Rows, row)
 	}
 	if s.oldest != nil {

@@ -14,9 +14,10 @@ import (
 // of all sections, then the measures of JSON, in nanoseconds. What was not
 // measured is empty.
 //
-// A spreadsheet takes a text that begins with = + - @ or a tab for a formula,
+// A spreadsheet takes a text that begins with = + - or @ for a formula,
 // and addresses and paths come from the target: such a text gets an apostrophe
-// before it. Programs that need the text as it is read JSON.
+// before it. Control characters are written as Go writes them in a string.
+// Programs that need the text as it is read JSON.
 func renderCSV(w io.Writer, r *report.Report, o Options) error {
 	out := csv.NewWriter(w)
 	keys := keyNames(r)
@@ -80,8 +81,9 @@ func csvRow(s *report.Section, row *report.Row, keys []report.Key, measures []re
 }
 
 func csvSafe(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+	text = printable(text)
+	if text != "" && strings.IndexByte("=+-@", text[0]) >= 0 {
 		text = "'" + text
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return text
 }

@@ -31,10 +31,12 @@ func newDocument(r *report.Report, o Options) document {
 	}
 	for i := range r.Sections {
 		s := &r.Sections[i]
-		if i > 0 && len(s.Rows) == 0 {
-			continue
+		if len(s.Rows) > 0 {
+			d.grids = append(d.grids, newGrid(r, s, o))
 		}
-		d.grids = append(d.grids, newGrid(r, s, o))
+	}
+	if len(d.grids) == 0 {
+		d.grids = []grid{{empty: "No waits."}}
 	}
 	d.footer = footer(r, d.grids, o)
 	return d
@@ -97,16 +99,16 @@ func alerts(r *report.Report) []string {
 				places = append(places, report.FormatCount(n.Count)+" "+n.Text)
 			}
 		}
-		line := "LOST " + report.FormatCount(lost) + " records"
+		line := "LOST " + counted(lost, "record")
 		if len(places) > 0 {
 			line += ": " + strings.Join(places, ", ")
 		}
 		lines = append(lines, line+". Counts and sums below are too low.")
 	}
-	if r.Damage != "" {
-		lines = append(lines, "DAMAGED: "+r.Damage+". Below is what could be read before it.")
+	for _, damage := range r.Damage {
+		lines = append(lines, "DAMAGED: "+damage)
 	}
-	if r.Events.Truncated && len(r.Metas) > 0 {
+	if r.Events.Truncated && len(r.Damage) == 0 {
 		lines = append(lines, "CUT OFF: the recording has no end. Below is what was written, "+
 			seconds(r.Events.Seconds)+" of it.")
 	}
@@ -126,11 +128,14 @@ func remarks(r *report.Report) []string {
 		case wait.EventMode, wait.EventTarget:
 			lines = append(lines, fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), n.Text))
 		case wait.EventIncomplete:
-			lines = append(lines, fmt.Sprintf("incomplete: %s waits: %s", report.FormatCount(n.Count), n.Text))
+			lines = append(lines, "incomplete: "+counted(n.Count, "wait")+" "+n.Text)
 		}
 	}
 	return lines
 }
+
+// modeImport is the mode of a recording that somebody else's tracer made.
+const modeImport = "import"
 
 func footer(r *report.Report, grids []grid, o Options) []string {
 	var lines []string
@@ -140,6 +145,8 @@ func footer(r *report.Report, grids []grid, o Options) []string {
 	var last []string
 	if r.Events.Overhead >= 0 {
 		last = append(last, "Cost to the target: "+report.FormatNumber(r.Events.Overhead, 1)+" % CPU.")
+	} else if len(r.Metas) > 0 && r.Metas[0].Mode != modeImport {
+		last = append(last, "Cost to the target: not measured.")
 	}
 	if o.Hint != "" {
 		last = append(last, o.Hint)
@@ -154,7 +161,7 @@ func footer(r *report.Report, grids []grid, o Options) []string {
 func after(r *report.Report, s *report.Section) []string {
 	lines := missing(r, s)
 	if n := s.Totals.StartedBefore; n > 0 {
-		lines = append(lines, report.FormatCount(n)+" waits began before the recording: their times are at least what is shown, and not in p50 and p99")
+		lines = append(lines, "Begun before the recording: "+counted(n, "wait")+", with times that are lower bounds and not in p50 and p99")
 	}
 	if line := idleLine(s.Idle, r.Idle); line != "" {
 		lines = append(lines, line)
@@ -162,7 +169,7 @@ func after(r *report.Report, s *report.Section) []string {
 	if s.Open.Count > 0 {
 		line := fmt.Sprintf("Still open: %s, oldest %s", report.FormatCount(s.Open.Count), report.FormatDuration(s.Open.Oldest))
 		if len(s.Open.OldestKey) > 0 {
-			line += " (" + cellText(s, 0, s.Open.OldestKey[0]) + ")"
+			line += " (" + nameOf(s, s.Open.OldestKey[0]) + ")"
 		}
 		lines = append(lines, line)
 	}
@@ -178,13 +185,13 @@ func missing(r *report.Report, s *report.Section) []string {
 		lack uint64
 	}{{"network", n.NoNetwork}, {"netpoll", n.NoNetpoll}, {"sched", n.NoSched}} {
 		if part.lack > 0 {
-			lines = append(lines, fmt.Sprintf("%s: not measured in %s of %s waits: %s", part.name,
-				report.FormatCount(part.lack), report.FormatCount(n.Waits), reason(r.Metas, part.name, "no probe saw it")))
+			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
+				report.FormatCount(part.lack), counted(n.Waits, "wait"), reason(r.Metas, part.name, "no probe saw it")))
 		}
 	}
 	if s.Idle.Unknown > 0 {
-		lines = append(lines, fmt.Sprintf("idle: not known of %s waits, which count as awaited: %s",
-			report.FormatCount(s.Idle.Unknown), reason(r.Metas, "idle", "no probe saw when an answer was owed")))
+		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)",
+			counted(s.Idle.Unknown, "wait"), reason(r.Metas, "idle", "no probe saw when an answer was owed")))
 	}
 	return lines
 }
@@ -224,13 +231,34 @@ func idleLine(idle report.IdleWaits, counted bool) string {
 	return "Idle, not counted: " + strings.Join(kinds, ", ") + " (--idle)"
 }
 
+// nameOf names a group by its first key, in a sentence.
+func nameOf(s *report.Section, text string) string {
+	switch {
+	case s.By[0].Name == report.KeyLine:
+		return path.Base(text)
+	case s.By[0].Name == report.KeyStack:
+		return report.ShortFunc(text[strings.LastIndexByte(text, ';')+1:])
+	case s.By[0].Numeric && text != "":
+		return strings.ToLower(s.By[0].Header) + " " + text
+	}
+	return cellText(s, 0, text)
+}
+
+// counted is a count of things: 1 wait, 2 waits.
+func counted(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return report.FormatCount(n) + " " + thing
+}
+
 // cellText is a key's text as a cell of a table.
 func cellText(s *report.Section, key int, text string) string {
 	switch {
 	case text == "":
 		return "(no " + strings.ToLower(s.By[key].Header) + ")"
 	case s.By[key].Name == report.KeyFunc || s.By[key].Name == report.KeyStart:
-		return shortFunc(text)
+		return report.ShortFunc(text)
 	}
 	return text
 }

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"path"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -87,16 +86,4 @@ func keepEnds(s string, columns int) string {
 		to++
 	}
 	return string(runes[:to]) + keepTail(string(runes[to:]), columns-used)
-}
-
-// shortFunc is a function without the folders of its package's path:
-// example.org/shop/cache.Get becomes cache.Get.
-func shortFunc(name string) string {
-	base, _, _ := strings.Cut(name, "[") // the paths of type arguments stay
-	return name[strings.LastIndexByte(base, '/')+1:]
-}
-
-// shortLine is "file:line" without the folders of the file.
-func shortLine(line string) string {
-	return path.Base(line)
 }

@@ -54,9 +54,9 @@ func newGrid(r *report.Report, s *report.Section, o Options) grid {
 	sheet := newSheet(s, r.Idle, shown)
 	g.columns = append(keyColumns(s), sheet.columns()...)
 	keys := len(keyColumns(s))
-	for i := range shown {
-		cells, below := keyCells(s, &shown[i])
-		g.rows = append(g.rows, gridRow{cells: append(cells, sheet.cells(&shown[i])...), below: below})
+	for _, row := range shown {
+		cells, below := keyCells(s, row)
+		g.rows = append(g.rows, gridRow{cells: append(cells, sheet.cells(row)...), below: below})
 	}
 	if len(rows) > len(shown) {
 		name := fmt.Sprintf("... %s more", report.FormatCount(uint64(len(rows)-len(shown))))
@@ -68,11 +68,11 @@ func newGrid(r *report.Report, s *report.Section, o Options) grid {
 }
 
 // awaitedRows leaves out the groups of which nobody awaited anything.
-func awaitedRows(rows []report.Row) []report.Row {
-	var awaited []report.Row
-	for i := range rows {
-		if rows[i].Awaited.Waits > 0 {
-			awaited = append(awaited, rows[i])
+func awaitedRows(rows []*report.Row) []*report.Row {
+	var awaited []*report.Row
+	for _, row := range rows {
+		if row.Awaited.Waits > 0 {
+			awaited = append(awaited, row)
 		}
 	}
 	return awaited
@@ -106,14 +106,11 @@ func keyColumns(s *report.Section) []column {
 		}
 		columns = append(columns, column{head: key.Header, left: true, path: key.Long})
 	}
-	if s.Title != "" {
-		columns[0].head = strings.ToUpper(s.Title)
-	}
 	return columns
 }
 
-// isBelow tells whether a key's text stands below its row. The first key never
-// does, and a stack always: its innermost function stands for it.
+// isBelow tells whether a key's text stands below its row: a long one does,
+// unless it is the first.
 func isBelow(s *report.Section, key int) bool {
 	return key > 0 && s.By[key].Long
 }
@@ -129,9 +126,9 @@ func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
 				cells = append(cells, "")
 			}
 		case isBelow(s, i):
-			below = append(below, longText(key.Name, text, row)...)
+			below = append(below, longText(key.Name, text, row.Stack)...)
 		case key.Long && text != "":
-			lines := longText(key.Name, text, row)
+			lines := longText(key.Name, text, row.Stack)
 			cells = append(cells, lines[0])
 			below = append(below, lines[1:]...)
 		default:
@@ -144,23 +141,27 @@ func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
 // maxFrames is how much of a stack a person is shown.
 const maxFrames = 12
 
-// longText is the text of a long key as lines.
-func longText(key report.Key, text string, row *report.Row) []string {
+// longText is the text of a long key as lines. The stack is one that has it.
+func longText(key report.Key, text string, stack *wait.Stack) []string {
 	switch {
-	case text == "":
+	case text == "" || stack == nil:
 		return []string{"(no " + string(key) + ")"}
 	case key == report.KeyLine:
-		return []string{strings.TrimSpace(shortFunc(row.Func) + " " + shortLine(text))}
+		return []string{report.ShortLine(stack.Func, text)}
 	}
-	frames := strings.Split(text, ";")
-	var lines []string
-	for i := range frames {
-		if i == maxFrames {
-			return append(lines, fmt.Sprintf("... %d more", len(frames)-i))
+	functions, lines := strings.Split(stack.Funcs, ";"), strings.Split(stack.Lines, ";")
+	var frames []string
+	for i := len(functions) - 1; i >= 0; i-- {
+		if len(frames) == maxFrames {
+			return append(frames, fmt.Sprintf("... %d more", i+1))
 		}
-		lines = append(lines, shortFunc(frames[len(frames)-1-i]))
+		frame := report.ShortFunc(functions[i])
+		if i < len(lines) && lines[i] != "" {
+			frame = report.ShortLine(functions[i], lines[i])
+		}
+		frames = append(frames, frame)
 	}
-	return lines
+	return frames
 }
 
 // sheet writes the numbers of a section's rows, all in the same units.
@@ -214,11 +215,11 @@ type numberColumn struct {
 	isSum bool
 }
 
-func newSheet(s *report.Section, idle bool, rows []report.Row) *sheet {
+func newSheet(s *report.Section, idle bool, rows []*report.Row) *sheet {
 	sh := &sheet{idle: idle, totals: s.Totals.View(idle), sum: unitFor(s.Totals.View(idle).Total)}
 	var largest time.Duration
-	for i := range rows {
-		largest = max(largest, rows[i].View(idle).P99)
+	for _, row := range rows {
+		largest = max(largest, row.View(idle).P99)
 	}
 	sh.time = timeUnit{"ms", time.Millisecond, 1}
 	if largest < time.Millisecond {

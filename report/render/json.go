@@ -1,11 +1,17 @@
 package render
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"math"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -15,18 +21,9 @@ import (
 // is added.
 const jsonVersion = 1
 
-// The types below are the promise of `report --format json`, in its order.
+// The types below and renderJSON are the promise of `report --format json`, in
+// its order.
 type (
-	jsonReport struct {
-		Version    int               `json:"version"`
-		Target     jsonTarget        `json:"target"`
-		Recorded   jsonRecorded      `json:"recorded"`
-		Totals     json.RawMessage   `json:"totals"`
-		Rows       []jsonRow         `json:"rows"`
-		Findings   []jsonFinding     `json:"findings"`
-		Notes      []jsonNote        `json:"notes"`
-		Unmeasured map[string]string `json:"unmeasured"`
-	}
 	jsonTarget struct {
 		Exe     string `json:"exe"`
 		PID     int    `json:"pid"`
@@ -39,7 +36,7 @@ type (
 		Kernel     string     `json:"kernel"`
 		Arch       string     `json:"arch"`
 		Truncated  bool       `json:"truncated"`
-		Damage     string     `json:"damage,omitempty"`
+		Damage     []string   `json:"damage,omitempty"`
 		Started    *time.Time `json:"started"`
 		Host       string     `json:"host"`
 		Tool       string     `json:"tool"`
@@ -62,69 +59,76 @@ type (
 )
 
 // renderJSON writes a report for programs: all waits, whole, in nanoseconds;
-// null is what was not measured.
+// null is what was not measured. A row is a line, so that many rows neither
+// need memory nor are hard to read.
 func renderJSON(w io.Writer, r *report.Report, o Options) error {
-	out := jsonReport{
-		Version:    jsonVersion,
-		Totals:     jsonTotals(r),
-		Rows:       []jsonRow{},
-		Findings:   []jsonFinding{},
-		Notes:      []jsonNote{},
-		Unmeasured: map[string]string{},
+	out := bufio.NewWriter(w)
+	target, recorded, unmeasured := describe(r)
+	field := func(before, name string, value any) {
+		fmt.Fprintf(out, "%s%q: %s", before, name, encoded(value))
 	}
-	out.Recorded = jsonRecorded{
-		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated, Damage: r.Damage, Recordings: len(r.Metas),
-	}
-	if len(r.Metas) > 0 {
-		describe(&out, r.Metas)
-	}
+	field("{", "version", jsonVersion)
+	field(",\n ", "target", target)
+	field(",\n ", "recorded", recorded)
+	field(",\n ", "totals", jsonTotals(r))
+	out.WriteString(",\n \"rows\": [")
+	separator := "\n  "
 	measures := report.Measures()
 	for i := range r.Sections {
-		for _, row := range programRows(&r.Sections[i], o) {
-			out.Rows = append(out.Rows, jsonRow{section: &r.Sections[i], row: row, measures: measures})
+		s := &r.Sections[i]
+		for _, row := range programRows(s, o) {
+			out.WriteString(separator)
+			out.Write(jsonRow(s, row, measures))
+			separator = ",\n  "
 		}
 	}
+	out.WriteByte(']')
+	findings := []jsonFinding{}
 	for _, f := range r.Findings {
-		out.Findings = append(out.Findings, jsonFinding{f.ID, f.Title, f.Severity, f.Subject, f.Sentences, f.Numbers})
+		findings = append(findings, jsonFinding{f.ID, f.Title, f.Severity, f.Subject, f.Sentences, f.Numbers})
 	}
+	field(",\n ", "findings", findings)
+	notes := []jsonNote{}
 	for _, n := range r.Events.Notes {
-		out.Notes = append(out.Notes, jsonNote{n.Kind, int64(n.At), n.Count, n.Text})
+		notes = append(notes, jsonNote{n.Kind, int64(n.At), n.Count, n.Text})
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", " ")
-	return encoder.Encode(out)
+	field(",\n ", "notes", notes)
+	field(",\n ", "unmeasured", unmeasured)
+	out.WriteString("}\n")
+	return out.Flush()
 }
 
 // describe takes the target of the first recording: several are summed up only
 // if they are of one program.
-func describe(out *jsonReport, metas []wait.Meta) {
-	m := metas[0]
-	out.Target = jsonTarget{Exe: m.Target.Exe, PID: m.Target.PID, Go: m.Target.Go, BuildID: m.Target.BuildID}
-	out.Recorded.Mode, out.Recorded.Kernel, out.Recorded.Arch = m.Mode, m.Kernel, m.Arch
-	out.Recorded.Host, out.Recorded.Tool = m.Host, m.Tool
+func describe(r *report.Report) (target jsonTarget, recorded jsonRecorded, unmeasured map[string]string) {
+	recorded = jsonRecorded{
+		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated || len(r.Damage) > 0, Damage: r.Damage, Recordings: len(r.Metas),
+	}
+	unmeasured = map[string]string{}
+	if len(r.Metas) == 0 {
+		return target, recorded, unmeasured
+	}
+	m := r.Metas[0]
+	target = jsonTarget{Exe: m.Target.Exe, PID: m.Target.PID, Go: m.Target.Go, BuildID: m.Target.BuildID}
+	recorded.Mode, recorded.Kernel, recorded.Arch = m.Mode, m.Kernel, m.Arch
+	recorded.Host, recorded.Tool = m.Host, m.Tool
 	if !m.Started.IsZero() {
 		started := m.Started.UTC()
-		out.Recorded.Started = &started
+		recorded.Started = &started
 	}
-	for _, m := range metas {
-		for part, why := range m.Unmeasured {
-			out.Unmeasured[part] = why
-		}
+	for _, m := range r.Metas {
+		maps.Copy(unmeasured, m.Unmeasured)
 	}
+	return target, recorded, unmeasured
 }
 
 // programRows gives the rows that a program is shown: all, unless a limit was
 // asked for.
 func programRows(s *report.Section, o Options) []*report.Row {
-	limit := len(s.Rows)
 	if o.Top > 0 {
-		limit = min(limit, o.Top)
+		return s.Rows[:min(len(s.Rows), o.Top)]
 	}
-	rows := make([]*report.Row, limit)
-	for i := range rows {
-		rows[i] = &s.Rows[i]
-	}
-	return rows
+	return s.Rows
 }
 
 func jsonTotals(r *report.Report) json.RawMessage {
@@ -143,20 +147,13 @@ func jsonTotals(r *report.Report) json.RawMessage {
 	return o.bytes()
 }
 
-// jsonRow is one row; its fields are the keys and the table of measures.
-type jsonRow struct {
-	section  *report.Section
-	row      *report.Row
-	measures []report.Measure
-}
-
-// MarshalJSON implements [json.Marshaler].
-func (r jsonRow) MarshalJSON() ([]byte, error) {
+// jsonRow writes one row: its key and the table of measures.
+func jsonRow(s *report.Section, row *report.Row, measures []report.Measure) json.RawMessage {
 	key := object{}
-	for i, k := range r.section.By {
-		text := r.row.Key[i]
+	for i, k := range s.By {
+		text := row.Key[i]
 		switch {
-		case k.Numeric && text == "", r.row.Other:
+		case row.Other, k.Numeric && text == "":
 			key.field(string(k.Name), nil)
 		case k.Numeric:
 			key.field(string(k.Name), json.Number(text))
@@ -165,35 +162,25 @@ func (r jsonRow) MarshalJSON() ([]byte, error) {
 		}
 	}
 	o := object{}
-	o.field("key", json.RawMessage(key.bytes()))
-	for _, m := range r.measures {
-		o.measure(m, r.row)
+	o.field("key", key.bytes())
+	for _, m := range measures {
+		o.measure(m, row)
 	}
-	if r.row.Other {
+	if row.Other {
 		o.field("others", true)
 	}
-	return o.bytes(), nil
+	return o.bytes()
 }
 
 // object writes a JSON object whose fields keep their order.
 type object struct{ buf bytes.Buffer }
 
 func (o *object) field(name string, value any) {
-	if o.buf.Len() > 0 {
-		o.buf.WriteByte(',')
+	separator := ", "
+	if o.buf.Len() == 0 {
+		separator = "{"
 	}
-	o.write(name)
-	o.buf.WriteByte(':')
-	o.write(value)
-}
-
-// write encodes a value of this file's making: text, a number, null.
-func (o *object) write(value any) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		text = []byte("null")
-	}
-	o.buf.Write(text)
+	fmt.Fprintf(&o.buf, "%s%q: %s", separator, name, encoded(value))
 }
 
 func (o *object) measure(m report.Measure, r *report.Row) {
@@ -204,6 +191,42 @@ func (o *object) measure(m report.Measure, r *report.Row) {
 	}
 }
 
-func (o *object) bytes() []byte {
-	return append(append([]byte{'{'}, o.buf.Bytes()...), '}')
+func (o *object) bytes() json.RawMessage {
+	return append(o.buf.Bytes(), '}')
+}
+
+// encoded is a value of this file as JSON, without a character that a terminal
+// would act upon: what [printable] would replace is written as an escape that
+// means the same.
+func encoded(value any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return []byte("null") // only for numbers that are none, such as +Inf
+	}
+	if isASCII(text) {
+		return text
+	}
+	var safe []byte
+	for _, r := range string(text) {
+		switch {
+		case strconv.IsPrint(r):
+			safe = utf8.AppendRune(safe, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			safe = fmt.Appendf(safe, `\u%04x\u%04x`, high, low)
+		default:
+			safe = fmt.Appendf(safe, `\u%04x`, r)
+		}
+	}
+	return safe
+}
+
+// isASCII also rules out DEL, the one control character that JSON lets pass.
+func isASCII(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }

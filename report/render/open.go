@@ -42,8 +42,7 @@ func openGrid(s *report.Section, limit int) grid {
 	keys := len(g.columns) - 1
 	g.columns = append(g.columns, column{head: "FD", left: true})
 	shown, rest := top(openRows(s.Rows), limit)
-	for i := range shown {
-		row := &shown[i]
+	for _, row := range shown {
 		cells, below := keyCells(s, row)
 		cells = append([]string{report.FormatCount(row.Open)}, cells...)
 		g.rows = append(g.rows, gridRow{cells: append(cells, descriptors(row)), below: below})
@@ -55,11 +54,11 @@ func openGrid(s *report.Section, limit int) grid {
 	return g
 }
 
-func openRows(rows []report.Row) []report.Row {
-	var open []report.Row
-	for i := range rows {
-		if rows[i].Open > 0 {
-			open = append(open, rows[i])
+func openRows(rows []*report.Row) []*report.Row {
+	var open []*report.Row
+	for _, row := range rows {
+		if row.Open > 0 {
+			open = append(open, row)
 		}
 	}
 	return open

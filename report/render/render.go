@@ -84,13 +84,13 @@ func ByPath(path string) (Format, error) {
 const rowsForPeople = 20
 
 // top cuts the rows to those that are to be shown, and adds up the others.
-func top(rows []report.Row, limit int) (shown []report.Row, rest report.Row) {
+func top(rows []*report.Row, limit int) (shown []*report.Row, rest report.Row) {
 	rest = report.NoWaits()
 	if limit < 0 || len(rows) <= limit {
 		return rows, rest
 	}
-	for i := range rows[limit:] {
-		rest = rest.Plus(&rows[limit+i])
+	for _, row := range rows[limit:] {
+		rest = rest.Plus(row)
 	}
 	return rows[:limit], rest
 }

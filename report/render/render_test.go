@@ -48,28 +48,80 @@ func rendered(t *testing.T, r *report.Report, format string, o render.Options) [
 	return out.Bytes()
 }
 
+// TestGolden renders recordings made by hand. Each file is named after the
+// command that would make it, and after the recording where that is another
+// than checkout's.
 func TestGolden(t *testing.T) {
 	by := func(keys ...report.Key) report.Options { return report.Options{By: keys} }
+	hinted := render.Options{Width: 100, Hint: "More: netpolltrace report -o report.html"}
 	tests := []struct {
 		name      string
 		recording *recording
 		options   report.Options
 		format    string
 		render    render.Options
+		findings  bool
 	}{
-		{"report.width-80", finished(checkout()), report.Options{}, "table", render.Options{Width: 80}},
+		{"report.width-60", checkout(), report.Options{}, "table", render.Options{Width: 60}, true},
+		{"report.width-80", checkout(), report.Options{}, "table", render.Options{Width: 80}, true},
+		{"report.width-120", checkout(), report.Options{}, "table", render.Options{Width: 120}, true},
+		{"report.width-200", checkout(), report.Options{}, "table", render.Options{Width: 200}, true},
+		{"report.color", checkout(), report.Options{}, "table", render.Options{Width: 80, Color: true}, true},
+		{"report", checkout(), report.Options{}, "table", render.Options{}, true},
+		{"report.idle", checkout(), report.Options{Idle: true}, "table", hinted, false},
+		{"report.top-1", checkout(), report.Options{}, "table", render.Options{Width: 100, Top: 1}, false},
+		{"report.by-goroutine", checkout(), by(report.KeyGoroutine), "table", hinted, false},
+		{"report.by-goroutine.format-markdown", checkout(), by(report.KeyGoroutine), "markdown", hinted, false},
+		{"report.format-markdown", checkout(), report.Options{}, "markdown", hinted, true},
+		{"report.by-stack", checkout(), by(report.KeyStack), "table", hinted, false},
+		{"report.by-line", checkout(), by(report.KeyLine), "table", hinted, false},
+		{"report.by-peer_ip,op,outcome", checkout(), by(report.KeyPeerIP, report.KeyOp, report.KeyOutcome), "table", hinted, false},
+		{"report.format-json", checkout(), report.Options{}, "json", render.Options{}, true},
+		{"report.by-goroutine.format-json", checkout(), by(report.KeyGoroutine), "json", render.Options{}, false},
+		{"report.format-csv", checkout(), report.Options{}, "csv", render.Options{}, false},
+		{"report.format-folded", checkout(), by(report.KeyStack), "folded", render.Options{}, false},
+		{"report.by-peer,stack.format-folded.value-sched", checkout(), by(report.KeyPeer, report.KeyStack), "folded", render.Options{Value: "sched"}, false},
+		{"ps", parked(), byOpen(), "open", render.Options{Width: 80}, false},
+
+		{"all-mode.report", allMode(), report.Options{}, "table", hinted, false},
+		{"all-mode.report.by-reason", allMode(), by(report.KeyReason), "table", hinted, false},
+		{"light-mode.report", lightMode(), report.Options{}, "table", render.Options{Width: 80}, false},
+		{"light-mode.report.width-120", lightMode(), report.Options{}, "table", render.Options{Width: 120}, false},
+		{"unmeasured.report", unmeasured(), report.Options{}, "table", hinted, false},
+		{"unmeasured.report.format-json", unmeasured(), report.Options{}, "json", render.Options{}, false},
+		{"empty.report", newRecording("io"), report.Options{}, "table", hinted, false},
+		{"empty.report.format-markdown", newRecording("io"), report.Options{}, "markdown", hinted, false},
+		{"empty.report.format-json", newRecording("io"), report.Options{}, "json", render.Options{}, false},
+		{"empty.report.format-csv", newRecording("io"), report.Options{}, "csv", render.Options{}, false},
+		{"only-idle.report", onlyIdle(), report.Options{}, "table", hinted, false},
+		{"only-open.report", onlyOpen(), report.Options{}, "table", hinted, false},
+		{"lossy.report", lossy(), report.Options{}, "table", hinted, false},
+		{"lossy.report.format-markdown", lossy(), report.Options{}, "markdown", hinted, false},
+		{"lossy.report.format-json", lossy(), report.Options{}, "json", render.Options{}, false},
+		{"groups.report", manyGroups(), report.Options{By: []report.Key{report.KeyGoroutine}, MaxGroups: 25}, "table", hinted, false},
+		{"groups.report.format-csv", manyGroups(), report.Options{By: []report.Key{report.KeyGoroutine}, MaxGroups: 2}, "csv", render.Options{}, false},
+		{"hostile.report", hostile(), report.Options{}, "table", render.Options{Width: 80}, false},
+		{"hostile.report.format-markdown", hostile(), report.Options{}, "markdown", hinted, false},
+		{"hostile.report.format-json", hostile(), report.Options{}, "json", render.Options{}, false},
+		{"hostile.report.format-csv", hostile(), report.Options{}, "csv", render.Options{}, false},
+		{"hostile.report.format-folded", hostile(), by(report.KeyPeer, report.KeyStack), "folded", render.Options{}, false},
+		{"hostile.ps", hostile(), byOpen(), "open", render.Options{Width: 80}, false},
 	}
-	_ = by
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			if !test.recording.cut {
+				test.recording.end()
+			}
 			r := test.recording.build(t, test.options)
-			r.Findings = checkoutFindings()
+			if test.findings {
+				r.Findings = checkoutFindings()
+			}
 			golden(t, test.name, rendered(t, r, test.format, test.render))
 		})
 	}
 }
 
-func finished(r *recording) *recording {
-	r.end()
-	return r
+// byOpen is what the ps command groups by.
+func byOpen() report.Options {
+	return report.Options{By: []report.Key{report.KeyReason, report.KeyPeer, report.KeyStack}, Sort: "open", FDs: true}
 }

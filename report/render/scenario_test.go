@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type recording struct {
 	meta   wait.Meta
 	waits  []wait.Wait
 	events []wait.Event
+	cut    bool // it has no end
 }
 
 func newRecording(mode string) *recording {
@@ -168,4 +170,122 @@ func checkoutFindings() []report.Finding {
 		},
 		Numbers: map[string]float64{"periods": 300, "throttled": 141},
 	}}
+}
+
+// allMode also has waits that the netpoller does not end.
+func allMode() *recording {
+	r := newRecording("all")
+	r.add(100, read("postgres:5432", orderStack, 6*ms, 3*ms, ms))
+	r.add(50, blocked("chan receive", queueStack, 99*ms, ms))
+	r.add(10, blocked("sync.Mutex.Lock", orderStack, 19*ms, ms))
+	r.add(2, open(blocked("select", queueStack, 0, 0), 25*time.Second))
+	return r
+}
+
+// lightMode cannot tell netpoll from sched.
+func lightMode() *recording {
+	r := newRecording("light")
+	r.meta.Unmeasured = map[string]string{
+		"netpoll": "mode light sets no probes in the target",
+		"sched":   "mode light sets no probes in the target",
+	}
+	w := read("postgres:5432", orderStack, 6*ms, none, none)
+	w.Total = 10 * ms
+	r.add(100, w)
+	before := w
+	before.StartedBefore, before.Total, before.Network = true, time.Second, 999*ms
+	r.add(1, before)
+	return r
+}
+
+// unmeasured has nothing but totals.
+func unmeasured() *recording {
+	r := newRecording("io")
+	r.meta.Unmeasured = map[string]string{"network": "no kprobe could be set: lockdown"}
+	w := read("postgres:5432", orderStack, none, none, none)
+	w.Total, w.Idle = 500*time.Microsecond, none
+	r.add(10, w)
+	return r
+}
+
+func onlyIdle() *recording {
+	r := newRecording("io")
+	w := served(none, none, ms)
+	w.Total, w.Blocked, w.Idle, w.Outcome = 11*ms, 10*ms, 10*ms, wait.OutcomeClosed
+	r.add(1200, w)
+	return r
+}
+
+func onlyOpen() *recording {
+	r := newRecording("io")
+	r.add(3, open(read("redis-2:6379", cacheStack, 0, 0, 0), 30*time.Second))
+	return r
+}
+
+// lossy lost waits, changed its mode and was cut off.
+func lossy() *recording {
+	r := checkout()
+	r.cut = true
+	r.event(wait.EventLost, time.Second, none, 1000, "ring buffer full")
+	r.event(wait.EventLost, 2*time.Second, none, 234, "no slot for the goroutine")
+	r.event(wait.EventIncomplete, 2*time.Second, none, 40, "without their stack")
+	r.event(wait.EventMode, 2500*ms, none, 0, "mode light, since io cost 7.1 % of the target's CPU")
+	r.event(wait.EventTarget, 12*time.Second, none, 0, "the target was killed by signal 9")
+	return r
+}
+
+func manyGroups() *recording {
+	r := newRecording("io")
+	for goid := range 30 {
+		w := read("postgres:5432", orderStack, time.Duration(30-goid)*ms, 0, 0)
+		w.Goid = uint64(goid + 1)
+		r.add(1, w)
+	}
+	return r
+}
+
+// parked is a snapshot: who waits, without times.
+func parked() *recording {
+	r := newRecording("sample")
+	parkedAt := func(w wait.Wait, fd int32) wait.Wait {
+		w = open(w, 0)
+		w.StartedBefore, w.FD = true, fd
+		return w
+	}
+	for fd := range int32(12) {
+		r.add(1, parkedAt(read("redis-2:6379", cacheStack, 0, 0, 0), 20+fd))
+	}
+	r.add(3, parkedAt(read("postgres:5432", orderStack, 0, 0, 0), 7))
+	r.add(1500, parkedAt(blocked("chan receive", queueStack, 0, 0), -1))
+	noStack := parkedAt(read("", nil, 0, 0, 0), 5)
+	noStack.Proto = "pipe"
+	r.add(1, noStack)
+	return r
+}
+
+// hostile has names that try to break whatever they are written into.
+func hostile() *recording {
+	r := newRecording("io")
+	r.meta.Target.Exe = "/tmp/\x1b]0;owned\x07api"
+	r.meta.Target.Go = "go1.24<script>" + strings.Repeat("x", 90)
+	names := []string{
+		"\x1b[2J\x1b[31mred:1",
+		"=cmd|' /C calc'!A0",
+		"+1:2", "-1:2", "@sum:3",
+		"a|b`c`<img src=x onerror=alert(1)>:80",
+		"new\nline\r\n:1",
+		"\u202egnp.exe:1",
+		"bad\xff\xfeutf8:1",
+		"\"quoted\",comma:1",
+		"世界-" + strings.Repeat("very-long-name-", 10) + ":6379",
+		"semi;colon:1",
+	}
+	for i, name := range names {
+		stack := stackOf("main.f\x1b[0m<b>", "/app/a|b\n.go:"+strings.Repeat("9", i+1))
+		r.add(len(names)-i, read(name, stack, 10*ms, 0, 0))
+		r.add(1, open(read(name, stack, 0, 0, 0), time.Duration(i+1)*time.Second))
+	}
+	r.event(wait.EventLost, 0, none, 1, "\x1b[2J somewhere | <b>")
+	r.event(wait.EventTarget, 0, none, 0, "ran \u202eanother\n# program")
+	return r
 }

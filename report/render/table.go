@@ -20,7 +20,9 @@ import (
 func renderTable(w io.Writer, r *report.Report, o Options) error {
 	t := newTerminal(o)
 	d := newDocument(r, o)
-	t.strong(strings.Join(d.header, "  "))
+	for _, line := range t.lines(strings.Join(d.header, "  "), "  ") {
+		t.strong(line)
+	}
 	for _, line := range d.alerts {
 		t.alert(line)
 	}
@@ -41,11 +43,12 @@ func renderTable(w io.Writer, r *report.Report, o Options) error {
 	return err
 }
 
-// Widths of what is not asked for: text that is not for a terminal, and the
-// column for names in a table that would fit with less.
+// Widths, in columns of the terminal.
 const (
-	unlimitedWidth = 120
-	minimalName    = 16
+	unlimitedWidth = 120 // of text that is not for a terminal
+	// Names keep so much before numbers are left out.
+	minimalName = 16 // clients of :8080
+	minimalPath = 28 // a function and a line
 )
 
 // terminal writes lines that fit.
@@ -76,10 +79,10 @@ const (
 	colorOff    = "\x1b[0m"
 )
 
-func (t *terminal) strong(text string) { t.colored(colorStrong, printable(text)) }
+func (t *terminal) strong(text string) { t.colored(colorStrong, text) }
 
 func (t *terminal) alert(text string) {
-	for _, line := range wrap(printable(text), t.width) {
+	for _, line := range t.lines(text, "") {
 		t.colored(colorAlert, line)
 	}
 }
@@ -93,16 +96,33 @@ func (t *terminal) colored(color, text string) {
 
 // wrapped writes text in lines of which all but the first are indented.
 func (t *terminal) wrapped(text, indent string) {
-	for i, line := range wrap(printable(text), t.width-len(indent)) {
-		if i > 0 {
-			line = indent + line
-		}
+	for _, line := range t.lines(text, indent) {
 		t.line(line)
 	}
 }
 
+// lines escapes a text and breaks it where it is too long. All but the first
+// line are indented.
+func (t *terminal) lines(text, indent string) []string {
+	text = printable(text)
+	if twwidth.Width(text) <= t.width {
+		return []string{text}
+	}
+	lines := wrap(text, t.width-len(indent))
+	for i := range lines[1:] {
+		lines[1+i] = indent + lines[1+i]
+	}
+	return lines
+}
+
+// wrap breaks a text between words, and shortens a word that fits on no line.
 func wrap(text string, width int) []string {
-	lines, _ := twwarp.WrapString(text, max(width, 20))
+	width = max(width, minimalName)
+	words := strings.Fields(text)
+	for i, word := range words {
+		words[i] = keepEnds(word, width)
+	}
+	lines, _ := twwarp.WrapString(strings.Join(words, " "), width)
 	return lines
 }
 
@@ -110,11 +130,11 @@ func wrap(text string, width int) []string {
 func (t *terminal) findings(findings []report.Finding) {
 	margin := 0
 	for i, f := range findings {
-		margin = max(margin, len(fmt.Sprintf("%d %s  ", i+1, f.Title)))
+		margin = max(margin, len(fmt.Sprintf("%d %s  ", i+1, printable(f.Title))))
 	}
 	indent := strings.Repeat(" ", margin)
 	for i, f := range findings {
-		first := fmt.Sprintf("%d %s", i+1, strings.ToUpper(f.Title))
+		first := fmt.Sprintf("%d %s", i+1, strings.ToUpper(printable(f.Title)))
 		first += strings.Repeat(" ", max(0, margin-len(first)))
 		if t.color {
 			first = colorStrong + first + colorOff
@@ -130,9 +150,6 @@ func (t *terminal) findings(findings []report.Finding) {
 
 func (t *terminal) grid(g grid) error {
 	if g.empty != "" {
-		if g.title != "" {
-			t.strong(strings.ToUpper(g.title))
-		}
 		t.line(g.empty)
 	} else if err := t.table(g); err != nil {
 		return err
@@ -225,7 +242,10 @@ func newTable(w io.Writer, r tw.Renderer, columns []column, padding tw.CellPaddi
 // cells to the head, then leaves out the columns that can be spared, then
 // shortens names. The cells that it returns are escaped.
 func (t *terminal) fit(g grid) ([]column, []gridRow) {
-	columns, rows := g.columns, escaped(g.rows)
+	columns, rows := slices.Clone(g.columns), escaped(g.rows)
+	if g.title != "" {
+		columns[0].head = strings.ToUpper(g.title)
+	}
 	withUnits(columns, rows)
 	if t.room(columns, rows) < 0 {
 		columns, rows = unitInHead(columns), escaped(g.rows)
@@ -250,7 +270,7 @@ func (t *terminal) room(columns []column, rows []gridRow) int {
 	padding := gaps(columns).PerColumn
 	for i, width := range measure(columns, rows) {
 		if columns[i].left {
-			width = min(width, minimalName)
+			width = min(width, minimal(columns[i]))
 		}
 		if i > 0 {
 			room -= len(padding[i-1].Right)
@@ -258,6 +278,14 @@ func (t *terminal) room(columns []column, rows []gridRow) int {
 		room -= width
 	}
 	return room
+}
+
+// minimal is the width that a column of names keeps.
+func minimal(c column) int {
+	if c.path {
+		return minimalPath
+	}
+	return minimalName
 }
 
 // unitInHead says the unit of all sums once, at the total.
@@ -319,7 +347,7 @@ func shorten(columns []column, rows []gridRow, widths []int, room int) {
 	over := -room
 	for i, c := range columns {
 		if c.left {
-			over += max(0, widths[i]-minimalName)
+			over += max(0, widths[i]-minimal(c))
 		}
 	}
 	for ; over > 0; over-- {
@@ -342,6 +370,7 @@ func shorten(columns []column, rows []gridRow, widths []int, room int) {
 		if c.path {
 			cut = keepTail
 		}
+		columns[i].head = cut(c.head, widths[i])
 		for _, row := range rows {
 			row.cells[i] = cut(row.cells[i], widths[i])
 		}
