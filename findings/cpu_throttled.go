@@ -44,10 +44,14 @@ func newCPUThrottled() *cpuThrottled {
 // and nobody ran.
 func (c *cpuThrottled) Wait(w *wait.Wait) error {
 	if w.Kind == wait.KindWait && w.Network >= 0 {
-		c.late += max(w.Netpoll, 0) + max(w.Sched, 0)
+		c.late += lateness(w)
 	}
 	return nil
 }
+
+// lateness is the time after a wait's data was there, whether or not its parts
+// were told apart. The wait's network must be measured.
+func lateness(w *wait.Wait) time.Duration { return max(0, w.Total-w.Network) }
 
 // Event implements [wait.Sink].
 func (c *cpuThrottled) Event(e *wait.Event) error {
@@ -111,6 +115,19 @@ func (n note) number(key string) (float64, bool) {
 }
 
 func (c *cpuThrottled) answer() Answer {
+	worst := c.worst()
+	switch {
+	case worst == nil:
+		return Answer{NotEnough: fmt.Sprintf("fewer than %d periods of a CPU limit were seen", throttledMinPeriods)}
+	case !worst.matters():
+		return Answer{}
+	}
+	return Answer{Findings: []report.Finding{c.finding(worst)}}
+}
+
+// worst is the cgroup that was stopped for longest, or nil if none was watched
+// for long enough.
+func (c *cpuThrottled) worst() *throttling {
 	var worst *throttling
 	for _, t := range c.cgroups {
 		if t.periods >= throttledMinPeriods && (worst == nil || t.time > worst.time ||
@@ -118,13 +135,11 @@ func (c *cpuThrottled) answer() Answer {
 			worst = t
 		}
 	}
-	if worst == nil {
-		return Answer{NotEnough: fmt.Sprintf("fewer than %d periods of a CPU limit were seen", throttledMinPeriods)}
-	}
-	if float64(worst.throttled) < throttledShare*float64(worst.periods) {
-		return Answer{}
-	}
-	return Answer{Findings: []report.Finding{c.finding(worst)}}
+	return worst
+}
+
+func (t *throttling) matters() bool {
+	return float64(t.throttled) >= throttledShare*float64(t.periods)
 }
 
 func (c *cpuThrottled) finding(t *throttling) report.Finding {

@@ -34,13 +34,15 @@ type Collector struct {
 
 // NewCollector returns a collector for one report.
 func NewCollector() (*Collector, error) {
-	scale, err := report.NewDistribution()
+	empty, err := report.NewDistribution()
 	if err != nil {
 		return nil, fmt.Errorf("making the detectors of findings: %w", err)
 	}
+	throttled := newCPUThrottled()
 	return &Collector{detectors: []detector{
-		newSlowPeer(*scale),
-		newCPUThrottled(),
+		newSlowPeer(*empty),
+		throttled,
+		newBusyProcessors(*empty, throttled),
 	}}, nil
 }
 

@@ -27,9 +27,9 @@ const (
 )
 
 // slowPeer looks for a peer that answers later than others that are asked the
-// same. Who is asked from the same line of the program is asked the same. The
-// lines of the standard library are shared by all its users, so for them only
-// peers on the same port are compared, and only if the others are alike.
+// same. Who is asked from the same line of the program is asked the same. A
+// line of a library is shared by all its users, so for those only peers on the
+// same port are compared, and only if the others are alike.
 //
 // It looks at the time until the kernel had the answer, without the time in
 // which none was owed: what the program or its CPU adds is not the peer's.
@@ -44,7 +44,7 @@ type peerLine struct{ peer, line string }
 
 type peerStats struct {
 	peer     string
-	library  bool // the line is in the standard library
+	library  bool // the line is not of the program itself
 	answers  report.Distribution
 	rtt      time.Duration // sum
 	rtts     uint64
@@ -61,12 +61,14 @@ func (s *slowPeer) Wait(w *wait.Wait) error {
 	if w.Kind != wait.KindWait || w.Role != wait.RoleDialed || w.Op != wait.OpRead || w.StartedBefore || w.Peer == "" {
 		return nil
 	}
-	if w.Outcome == wait.OutcomeReady && (w.Network < 0 || w.Idle < 0) {
+	switch {
+	case w.Network < 0 && w.Outcome != wait.OutcomeReady:
+		return nil // no answer came
+	case w.Network < 0 || w.Idle < 0:
 		s.unknown++
 		return nil
-	}
-	if w.Network < 0 || w.Idle < 0 || w.Idle >= w.Network {
-		return nil // nothing was owed, or no answer came
+	case w.Idle > 0 && w.Idle >= w.Network:
+		return nil // none was owed
 	}
 	stats := s.stats(w)
 	if stats == nil {
@@ -93,7 +95,7 @@ func (s *slowPeer) stats(w *wait.Wait) *peerStats {
 	if ok || len(s.peers) >= slowMaxPeers {
 		return stats
 	}
-	stats = &peerStats{peer: w.Peer, answers: s.empty, library: w.Stack == nil || isLibrary(w.Stack.Func)}
+	stats = &peerStats{peer: w.Peer, answers: s.empty, library: isLibrary(w.Stack)}
 	s.peers[key] = stats
 	return stats
 }
@@ -101,11 +103,17 @@ func (s *slowPeer) stats(w *wait.Wait) *peerStats {
 // Event implements [wait.Sink].
 func (s *slowPeer) Event(*wait.Event) error { return nil }
 
-// isLibrary tells whether a function is of a package of the standard library
-// that reads from connections on behalf of others.
-func isLibrary(name string) bool {
-	for _, prefix := range [...]string{"net.", "net/", "crypto/tls.", "internal/poll.", "bufio.", "io.", "runtime.", "syscall.", "vendor/golang.org/x/net/"} {
-		if strings.HasPrefix(name, prefix) {
+// isLibrary tells whether a stack's line is in the standard library or in a
+// module that the program depends on. The go command keeps those in folders
+// that end in @version, or below vendor; without -trimpath the folders before
+// are the machine's.
+func isLibrary(stack *wait.Stack) bool {
+	if stack == nil || strings.Contains(stack.Line, "@v") || strings.Contains(stack.Line, "/vendor/") {
+		return true
+	}
+	// A line of the standard library stands in for stacks without another.
+	for _, prefix := range [...]string{"net.", "net/", "crypto/tls.", "internal/poll.", "bufio.", "io.", "runtime.", "syscall.", "os."} {
+		if strings.HasPrefix(stack.Func, prefix) {
 			return true
 		}
 	}

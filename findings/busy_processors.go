@@ -1,0 +1,128 @@
+package findings
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// When data was left lying for too long. On an idle machine a goroutine runs
+// some tens of microseconds after its data came.
+const (
+	busyMinWaits = 30                   // at one line
+	busyMedian   = 1 * time.Millisecond // late at least, for half of them
+	busyShare    = 0.25                 // of the time that was awaited at the line
+	busyMaxLines = 10_000               // that are kept
+)
+
+// busyProcessors looks for lines whose data was there long before their
+// goroutine ran, although no CPU limit stopped the program: all processors
+// were busy with something else.
+type busyProcessors struct {
+	empty     report.Distribution
+	throttled *cpuThrottled // a limit explains lateness better
+	lines     map[string]*lineStats
+	answers   uint64
+}
+
+type lineStats struct {
+	name     string
+	late     report.Distribution
+	network  report.Distribution // without idle time
+	lateTime time.Duration
+	awaited  time.Duration
+	netpoll  time.Duration
+	sched    time.Duration
+}
+
+func newBusyProcessors(empty report.Distribution, throttled *cpuThrottled) *busyProcessors {
+	return &busyProcessors{empty: empty, throttled: throttled, lines: map[string]*lineStats{}}
+}
+
+// Wait implements [wait.Sink].
+func (b *busyProcessors) Wait(w *wait.Wait) error {
+	if w.Kind != wait.KindWait || w.Network < 0 || w.Stack == nil {
+		return nil
+	}
+	b.answers++
+	stats, ok := b.lines[w.Stack.Line]
+	if !ok {
+		if len(b.lines) == busyMaxLines {
+			return nil
+		}
+		stats = &lineStats{name: report.ShortLine(w.Stack.Func, w.Stack.Line), late: b.empty, network: b.empty}
+		b.lines[w.Stack.Line] = stats
+	}
+	late := lateness(w)
+	stats.late.Add(late, 1)
+	stats.network.Add(max(0, w.Network-max(w.Idle, 0)), 1)
+	stats.lateTime += late
+	stats.awaited += w.Awaited()
+	stats.netpoll += max(w.Netpoll, 0)
+	stats.sched += max(w.Sched, 0)
+	return nil
+}
+
+// Event implements [wait.Sink].
+func (b *busyProcessors) Event(*wait.Event) error { return nil }
+
+func (b *busyProcessors) answer() Answer {
+	if b.answers < busyMinWaits {
+		return Answer{NotEnough: fmt.Sprintf("fewer than %d waits with a measured network part", busyMinWaits)}
+	}
+	if worst := b.throttled.worst(); worst != nil && worst.matters() {
+		return Answer{}
+	}
+	var late []*lineStats
+	for _, l := range b.lines {
+		if l.late.Count() >= busyMinWaits && l.late.Quantile(0.5) >= busyMedian &&
+			float64(l.lateTime) >= busyShare*float64(l.awaited) {
+			late = append(late, l)
+		}
+	}
+	if len(late) == 0 {
+		return Answer{}
+	}
+	slices.SortFunc(late, func(x, y *lineStats) int {
+		return cmp.Or(cmp.Compare(y.lateTime, x.lateTime), strings.Compare(x.name, y.name))
+	})
+	return Answer{Findings: []report.Finding{b.finding(late)}}
+}
+
+// finding speaks of the line that lost most, and counts the others.
+func (b *busyProcessors) finding(late []*lineStats) report.Finding {
+	l := late[0]
+	p50 := l.late.Quantile(0.5)
+	first := fmt.Sprintf("%s: data was there after %s, its goroutine ran %s later (p50).",
+		l.name, report.FormatDuration(l.network.Quantile(0.5)), report.FormatDuration(p50))
+	if more := len(late) - 1; more > 0 {
+		lines := "lines"
+		if more == 1 {
+			lines = "line"
+		}
+		first += fmt.Sprintf(" So at %d more %s.", more, lines)
+	}
+	var total time.Duration
+	for _, l := range late {
+		total += l.lateTime
+	}
+	second := report.FormatDuration(total) + ": data ready, nobody ran."
+	third := " Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
+	if n := b.throttled.gomaxprocs; n > 0 {
+		third = fmt.Sprintf(" All %d processors (GOMAXPROCS) were busy: look for long computations in a CPU profile, or raise it.", n)
+	}
+	return report.Finding{
+		ID: "busy_processors", Title: "Busy processors", Severity: report.SeverityWarning, Subject: l.name,
+		Sentences: []string{first, second + third},
+		Numbers: map[string]float64{
+			"lines": float64(len(late)), "waits": float64(l.late.Count()), "p50_ns": float64(p50),
+			"network_p50_ns": float64(l.network.Quantile(0.5)), "late_ns": float64(total),
+			"netpoll_ns": float64(l.netpoll), "sched_ns": float64(l.sched),
+		},
+	}
+}

@@ -1,0 +1,352 @@
+package findings_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/findings"
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+const (
+	ms   = time.Millisecond
+	none = wait.Unmeasured
+)
+
+// session is what a collector is shown.
+type session struct {
+	t         *testing.T
+	collector *findings.Collector
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	c, err := findings.NewCollector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &session{t, c}
+}
+
+// wait adds n waits like w.
+func (s *session) wait(n int, w wait.Wait) {
+	s.t.Helper()
+	for range n {
+		if err := s.collector.Wait(&w); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *session) event(kind wait.EventKind, note string) {
+	s.t.Helper()
+	if err := s.collector.Event(&wait.Event{Kind: kind, Duration: time.Second, Note: note}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// expect compares with the findings, each as "id: its sentences".
+func (s *session) expect(want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, f := range s.collector.Findings() {
+		got = append(got, f.ID+": "+strings.Join(f.Sentences, " "))
+		if f.Title == "" || f.Severity == "" || len(f.Numbers) == 0 {
+			s.t.Errorf("incomplete: %+v", f)
+		}
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		s.t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+var (
+	cacheStack   = &wait.Stack{Func: "example.org/shop/cache.Get", Line: "/src/shop/cache/cart.go:88", Funcs: "main.main;cache.Get"}
+	driverStack  = &wait.Stack{Func: "example.org/redis.read", Line: "/go/pkg/mod/example.org/redis@v1.2.3/conn.go:40", Funcs: "main.main;redis.read"}
+	libraryStack = &wait.Stack{Func: "net/http.(*persistConn).readLoop", Line: "/go/src/net/http/transport.go:2218", Funcs: "readLoop"}
+)
+
+// read is an answered read of a dialed socket.
+func read(peer string, stack *wait.Stack, network time.Duration) wait.Wait {
+	return wait.Wait{
+		Kind: wait.KindWait, Total: network + 50*time.Microsecond, Network: network, Netpoll: 30 * time.Microsecond, Blocked: none, Sched: 20 * time.Microsecond,
+		Reason: wait.ReasonIO, Op: wait.OpRead, Outcome: wait.OutcomeReady, Role: wait.RoleDialed, Proto: "tcp", Peer: peer, Stack: stack, Count: 1,
+	}
+}
+
+// overTCP says of a wait what the socket knew.
+func overTCP(w wait.Wait, rtt time.Duration, retransmits uint32) wait.Wait {
+	w.HasTCP, w.RTT, w.Retransmits = true, uint32(rtt/time.Microsecond), retransmits
+	return w
+}
+
+func TestSlowPeer(t *testing.T) {
+	tests := []struct {
+		name string
+		fill func(*session)
+		want []string
+	}{
+		{"one of three replicas", func(s *session) {
+			s.wait(40, overTCP(read("redis-0:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
+			s.wait(40, overTCP(read("redis-1:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
+			s.wait(40, overTCP(read("redis-2:6379", cacheStack, 12*ms), 300*time.Microsecond, 0))
+		}, []string{"slow_peer: redis-2:6379 answers in 12.0 ms (p50); redis-0:6379, redis-1:6379 in 0.4 ms. The wire is fine (RTT 0.3 ms, 0 retransmits)."}},
+		{"behind a bad wire", func(s *session) {
+			s.wait(40, overTCP(read("a:1", cacheStack, ms), ms, 0))
+			s.wait(40, overTCP(read("b:1", cacheStack, 50*ms), 48*ms, 1))
+		}, []string{"slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms. The wire is part of it (RTT 48.0 ms, 40 retransmits)."}},
+		{"not TCP", func(s *session) {
+			s.wait(40, read("/run/a", cacheStack, ms))
+			s.wait(40, read("/run/b", cacheStack, 50*ms))
+		}, []string{"slow_peer: /run/b answers in 50.0 ms (p50); /run/a in 1.0 ms."}},
+		{"many siblings", func(s *session) {
+			for i := range 6 {
+				s.wait(40, read(fmt.Sprintf("n%d:1", i), cacheStack, ms))
+			}
+			s.wait(40, read("slow:1", cacheStack, 9*ms))
+		}, []string{"slow_peer: slow:1 answers in 9.0 ms (p50); n0:1, n1:1, n2:1, 3 others in 1.0 ms."}},
+		{"less than four times", func(s *session) {
+			s.wait(40, read("a:1", cacheStack, 5*ms))
+			s.wait(40, read("b:1", cacheStack, 19*ms))
+		}, nil},
+		{"less than a millisecond", func(s *session) {
+			s.wait(40, read("a:1", cacheStack, 100*time.Microsecond))
+			s.wait(40, read("b:1", cacheStack, 900*time.Microsecond))
+		}, nil},
+		{"too few answers", func(s *session) {
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(29, read("b:1", cacheStack, 50*ms))
+		}, nil},
+		{"slow only now and then", func(s *session) {
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(40, read("b:1", cacheStack, ms))
+			s.wait(30, read("b:1", cacheStack, 500*ms))
+		}, nil},
+		{"asked something else", func(s *session) {
+			other := *cacheStack
+			other.Line = "/src/shop/cache/cart.go:99"
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(40, read("b:1", &other, 50*ms))
+		}, nil},
+		{"two peers of one driver", func(s *session) {
+			s.wait(40, read("cache:6379", driverStack, ms))
+			s.wait(40, read("reports:6379", driverStack, 50*ms))
+		}, nil},
+		{"three peers of one driver", func(s *session) {
+			s.wait(40, read("redis-0:6379", driverStack, ms))
+			s.wait(40, read("redis-1:6379", driverStack, 2*ms))
+			s.wait(40, read("redis-2:6379", driverStack, 50*ms))
+		}, []string{"slow_peer: redis-2:6379 answers in 50.0 ms (p50); redis-0:6379, redis-1:6379 in 2.0 ms."}},
+		{"three services behind one HTTP client", func(s *session) {
+			s.wait(40, read("users:443", libraryStack, ms))
+			s.wait(40, read("search:443", libraryStack, 20*ms))
+			s.wait(40, read("reports:443", libraryStack, 90*ms))
+		}, nil},
+		{"idle in the pool", func(s *session) {
+			pooled := read("b:1", cacheStack, 50*ms)
+			pooled.Idle = 49 * ms
+			unused := pooled
+			unused.Idle = 50 * ms
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(40, pooled)
+			s.wait(40, unused)
+		}, nil},
+		{"what was owed is not known", func(s *session) {
+			unknown := read("b:1", cacheStack, 50*ms)
+			unknown.Idle = none
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(40, unknown)
+		}, nil},
+		{"the program itself was late", func(s *session) {
+			late := read("b:1", cacheStack, ms)
+			late.Netpoll, late.Total = 20*ms, 21*ms+20*time.Microsecond
+			s.wait(40, read("a:1", cacheStack, ms))
+			s.wait(40, late)
+		}, nil},
+		{"clients are not peers", func(s *session) {
+			for i, network := range []time.Duration{ms, 50 * ms} {
+				w := read(fmt.Sprintf("c%d:1", i), cacheStack, network)
+				w.Role = wait.RoleAccepted
+				s.wait(40, w)
+			}
+		}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSession(t)
+			test.fill(s)
+			s.expect(test.want...)
+		})
+	}
+}
+
+// Equal servers differ by chance, and that is no finding.
+func TestSlowPeerNoFalseAlarm(t *testing.T) {
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		s := newSession(t)
+		for i := range 5 {
+			for range 30 + random.IntN(100) {
+				s.wait(1, read(fmt.Sprintf("n%d:1", i), cacheStack, time.Duration(random.ExpFloat64()*float64(5*ms))))
+			}
+		}
+		s.expect()
+	}
+}
+
+// The table of peers does not grow without end, and goes on to work.
+func TestSlowPeerIsBounded(t *testing.T) {
+	s := newSession(t)
+	s.wait(40, read("a:1", cacheStack, ms))
+	s.wait(40, read("b:1", cacheStack, 50*ms))
+	for i := range 20_000 {
+		s.wait(1, read(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), cacheStack, ms))
+	}
+	s.expect("slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms.")
+}
+
+func TestCPUThrottled(t *testing.T) {
+	late := read("db:1", cacheStack, 10*ms)
+	late.Total, late.Netpoll, late.Sched = 15*ms, 3*ms, 2*ms
+	light := late
+	light.Netpoll, light.Sched = none, none
+	deadline := late
+	deadline.Network, deadline.Netpoll, deadline.Blocked, deadline.Outcome = none, none, 13*ms, wait.OutcomeTimeout
+	const limit = "gomaxprocs=16 quota_cpus=2 online_cpus=32"
+	tests := []struct {
+		name string
+		fill func(*session)
+		want []string
+	}{
+		{"as in the documentation", func(s *session) {
+			s.wait(100, late)
+			s.wait(100, light)
+			s.wait(100, deadline)
+			s.event(wait.EventCPU, limit)
+			s.event(wait.EventThrottled, "periods=150 throttled=71 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
+			s.event(wait.EventThrottled, "periods=150 throttled=70 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
+		}, []string{"cpu_throttled: 141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16. 1.0 s: data ready, nobody ran. Set GOMAXPROCS=2 or raise the limit."}},
+		{"half a CPU", func(s *session) {
+			s.event(wait.EventCPU, "gomaxprocs=1 quota_cpus=0.5")
+			s.event(wait.EventThrottled, "periods=100 throttled=90 throttled_ns=1 quota_cpus=0.5")
+		}, []string{"cpu_throttled: 90 of 100 periods. Limit 0.5 CPUs, GOMAXPROCS 1. Raise the limit."}},
+		{"a limit that is not known", func(s *session) {
+			s.event(wait.EventThrottled, "periods=100 throttled=90")
+		}, []string{"cpu_throttled: 90 of 100 periods. Raise the limit."}},
+		{"the worst of two cgroups", func(s *session) {
+			s.event(wait.EventCPU, "gomaxprocs=4")
+			s.event(wait.EventThrottled, "periods=100 throttled=50 throttled_ns=10 quota_cpus=3 cgroup=/a")
+			s.event(wait.EventThrottled, "periods=100 throttled=40 throttled_ns=90 quota_cpus=1 cgroup=/a/b")
+		}, []string{"cpu_throttled: 40 of 100 periods. Limit 1 CPU, GOMAXPROCS 4. Set GOMAXPROCS=1 or raise the limit."}},
+		{"hardly", func(s *session) {
+			s.event(wait.EventThrottled, "periods=300 throttled=14")
+		}, nil},
+		{"for too short", func(s *session) {
+			s.event(wait.EventThrottled, "periods=9 throttled=9")
+		}, nil},
+		{"figures that are none", func(s *session) {
+			for _, note := range []string{"", "periods", "periods=x throttled=y", "periods=-1 throttled=NaN", "periods=1e300 throttled=Inf", "= == periods==3"} {
+				s.event(wait.EventThrottled, note)
+				s.event(wait.EventCPU, note)
+			}
+		}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSession(t)
+			test.fill(s)
+			s.expect(test.want...)
+		})
+	}
+}
+
+func TestBusyProcessors(t *testing.T) {
+	late := read("stock:1", cacheStack, 400*time.Microsecond)
+	late.Netpoll, late.Sched, late.Total = 4*ms, ms, 5400*time.Microsecond
+	const want = "busy_processors: cache.Get cart.go:88: data was there after 0.4 ms, its goroutine ran 5.0 ms later (p50). 0.2 s: data ready, nobody ran."
+	t.Run("late", func(t *testing.T) {
+		s := newSession(t)
+		s.wait(40, late)
+		s.event(wait.EventCPU, "gomaxprocs=2")
+		s.expect(strings.Replace(want, "0.2 s", "200.0 ms", 1) + " All 2 processors (GOMAXPROCS) were busy: look for long computations in a CPU profile, or raise it.")
+	})
+	t.Run("at two lines", func(t *testing.T) {
+		s := newSession(t)
+		other := late
+		other.Stack = libraryStack
+		s.wait(50, late)
+		s.wait(40, other)
+		s.expect("busy_processors: cache.Get cart.go:88: data was there after 0.4 ms, its goroutine ran 5.0 ms later (p50). So at 1 more line. " +
+			"450.0 ms: data ready, nobody ran. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
+	})
+	t.Run("a request that lay there", func(t *testing.T) {
+		s := newSession(t)
+		served := late
+		served.Role, served.Network, served.Idle, served.Total = wait.RoleAccepted, 9*time.Second, 9*time.Second, 9*time.Second+5*ms
+		s.wait(40, served)
+		s.expect("busy_processors: cache.Get cart.go:88: data was there after 0 s, its goroutine ran 5.0 ms later (p50). " +
+			"200.0 ms: data ready, nobody ran. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
+	})
+	t.Run("a limit explains it better", func(t *testing.T) {
+		s := newSession(t)
+		s.wait(40, late)
+		s.event(wait.EventThrottled, "periods=100 throttled=50")
+		s.expect("cpu_throttled: 50 of 100 periods. 200.0 ms: data ready, nobody ran. Raise the limit.")
+	})
+	t.Run("a small part of what was awaited", func(t *testing.T) {
+		s := newSession(t)
+		slow := late
+		slow.Network, slow.Total = 95*ms, 100*ms
+		s.wait(40, slow)
+		s.expect()
+	})
+	t.Run("too few", func(t *testing.T) {
+		s := newSession(t)
+		s.wait(29, late)
+		s.expect()
+	})
+}
+
+// There are three answers: found, nothing, and too little to tell.
+func TestAnswers(t *testing.T) {
+	s := newSession(t)
+	for _, a := range s.collector.Answers() {
+		if a.NotEnough == "" || len(a.Findings) > 0 {
+			t.Errorf("of nothing: %+v", a)
+		}
+	}
+	s.wait(40, read("a:1", cacheStack, ms))
+	s.wait(40, read("b:1", cacheStack, ms))
+	s.event(wait.EventThrottled, "periods=100 throttled=0")
+	for _, a := range s.collector.Answers() {
+		if a.NotEnough != "" || len(a.Findings) > 0 {
+			t.Errorf("of a healthy program: %+v", a)
+		}
+	}
+}
+
+func BenchmarkCollector(b *testing.B) {
+	c, err := findings.NewCollector()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var waits []wait.Wait
+	for i := range 64 {
+		waits = append(waits, read(fmt.Sprintf("redis-%d:6379", i%8), cacheStack, time.Duration(i)*ms))
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if err := c.Wait(&waits[i%len(waits)]); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
+var _ wait.Sink = (*findings.Collector)(nil)
+var _ wait.Sink = (*report.Builder)(nil)
