@@ -27,9 +27,9 @@ func newAMD64() *arch {
 // prologue compares the stack pointer; the same in all versions.
 const stackBoundAMD64 = 16
 
-func decodeAMD64(code []byte, addr uint64, regs *registers) (instruction, error) {
+func decodeAMD64(code []byte, addr uint64, regs registers) (instruction, error) {
 	if size := vectorSize(code); size != 0 {
-		clear(*regs) // BMI instructions write general registers
+		clear(regs) // BMI instructions write general registers
 		return instruction{addr: addr, size: size}, nil
 	}
 	inst, err := x86asm.Decode(code, 64)
@@ -56,14 +56,14 @@ func decodeAMD64(code []byte, addr uint64, regs *registers) (instruction, error)
 			continue
 		}
 		ins.stackCheck = ins.stackCheck || inst.Op == x86asm.CMP && mem.Base == x86asm.R14 && mem.Disp == stackBoundAMD64
-		ins.useMemory(inst, mem, i, *regs)
+		ins.useMemoryAMD64(inst, mem, i, regs)
 	}
-	trackAMD64(inst, ins, *regs)
+	trackAMD64(inst, ins, regs)
 	return ins, nil
 }
 
-// useMemory notes what a memory operand, the i-th of its instruction, refers to.
-func (ins *instruction) useMemory(inst x86asm.Inst, mem x86asm.Mem, i int, regs registers) {
+// useMemoryAMD64 notes what a memory operand, the i-th of its instruction, refers to.
+func (ins *instruction) useMemoryAMD64(inst x86asm.Inst, mem x86asm.Mem, i int, regs registers) {
 	base, known := uint64(0), mem.Base == 0
 	switch {
 	case mem.Base == x86asm.RIP:

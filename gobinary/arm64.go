@@ -23,14 +23,14 @@ func newARM64() *arch {
 // sizeARM64 is the size of every instruction.
 const sizeARM64 = 4
 
-func decodeARM64(code []byte, addr uint64, regs *registers) (instruction, error) {
+func decodeARM64(code []byte, addr uint64, regs registers) (instruction, error) {
 	if len(code) < sizeARM64 {
 		return instruction{}, io.ErrUnexpectedEOF
 	}
 	ins := instruction{addr: addr, size: sizeARM64}
 	inst, err := arm64asm.Decode(code)
 	if err != nil { // padding, or an instruction that the disassembler does not know
-		clear(*regs)
+		clear(regs)
 		return ins, nil
 	}
 	ins.op = opARM64(inst)
@@ -42,7 +42,7 @@ func decodeARM64(code []byte, addr uint64, regs *registers) (instruction, error)
 		case arm64asm.MemImmediate:
 			ins.stackCheck = inst.Op == arm64asm.LDR && i == 1 && arg.Base == arm64asm.RegSP(arm64asm.X28) &&
 				offsetARM64(inst) == stackBoundARM64
-			ins.useMemoryARM64(inst, arg, *regs)
+			ins.useMemoryARM64(inst, arg, regs)
 		}
 	}
 	if ins.op == opCompare {
@@ -50,7 +50,7 @@ func decodeARM64(code []byte, addr uint64, regs *registers) (instruction, error)
 		ins.value = int64(inst.Enc >> 10 & 0xfff)
 	}
 	ins.harmless = harmlessARM64(inst)
-	trackARM64(inst, &ins, *regs)
+	trackARM64(inst, &ins, regs)
 	return ins, nil
 }
 

@@ -42,6 +42,7 @@ var variants = []variant{
 	{name: "cgo PIE stripped", args: []string{pie, stripExt}, cgo: true, needs: "gcc"},
 	{name: "PGO", args: []string{"-pgo=../server.pgo"}},
 	{name: "race", args: []string{"-race"}, cgo: true, needs: "gcc"},
+	{name: "debug", args: []string{"-gcflags=all=-N -l"}},
 	{name: "v3", env: []string{"GOAMD64=v3"}},
 	{name: "arm64", env: []string{"GOARCH=arm64"}},
 	{name: "arm64 PIE stripped", args: []string{pie, strip}, env: []string{"GOARCH=arm64"}},
@@ -57,6 +58,9 @@ func (v variant) runs() bool {
 	}
 	return runtime.GOOS == "linux" && arch == runtime.GOARCH
 }
+
+// inlines tells whether the compiler inlined calls.
+func (v variant) inlines() bool { return v.name != "debug" }
 
 // stripped tells whether the variant has no symbol table.
 func (v variant) stripped() bool { return strings.Contains(strings.Join(v.args, " "), "-s -w") }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Globals are the addresses of the runtime's variables; 0 where one was not found.
@@ -40,10 +41,11 @@ type globalSearch struct {
 // symbol table: by what a function does with it.
 var globalSearches = [...]globalSearch{
 	// allgadd appends to allgs: it uses all three words of the slice. Then it
-	// stores allgptr and allglen atomically, in this order.
+	// stores allgptr and allglen atomically, in this order; without inlining it
+	// leaves the first to another function.
 	{"runtime.allgs", func(g *Globals) *uint64 { return &g.AllGs }, fnAllgadd, pickSlice},
-	{"runtime.allgptr", func(g *Globals) *uint64 { return &g.AllGPtr }, fnAllgadd, pickAtomic(0)},
-	{"runtime.allglen", func(g *Globals) *uint64 { return &g.AllGLen }, fnAllgadd, pickAtomic(1)},
+	{"runtime.allgptr", func(g *Globals) *uint64 { return &g.AllGPtr }, fnAllgadd, pickAtomic(1)},
+	{"runtime.allglen", func(g *Globals) *uint64 { return &g.AllGLen }, fnAllgadd, pickAtomic(0)},
 	// preemptall does nothing but walk over allp.
 	{"runtime.allp", func(g *Globals) *uint64 { return &g.AllP }, fnPreemptall, pickRead(8)},
 	// netpoll begins with "if epfd == -1".
@@ -110,18 +112,18 @@ func pickSlice(_ *Binary, uses []ref) uint64 {
 	return 0
 }
 
-// pickAtomic picks the n-th variable that is stored atomically.
+// pickAtomic picks the variable that is stored atomically last but n.
 func pickAtomic(n int) func(*Binary, []ref) uint64 {
 	return func(_ *Binary, uses []ref) uint64 {
-		seen := 0
-		for _, u := range uses {
+		later := 0
+		for _, u := range slices.Backward(uses) {
 			if u.kind != refAtomic {
 				continue
 			}
-			if seen == n {
+			if later == n {
 				return u.addr
 			}
-			seen++
+			later++
 		}
 		return 0
 	}

@@ -20,7 +20,7 @@ type arch struct {
 	// decode decodes the instruction at the start of code. It may know from the
 	// instructions before it what is in the registers, and notes what this one
 	// leaves there.
-	decode func(code []byte, addr uint64, regs *registers) (instruction, error)
+	decode func(code []byte, addr uint64, regs registers) (instruction, error)
 	// syntax disassembles an instruction for people.
 	syntax func(code []byte, addr uint64) string
 }
@@ -103,7 +103,7 @@ func (b *Binary) disassemble(f Func) ([]instruction, error) {
 	regs := make(registers)
 	list := make([]instruction, 0, len(code)/4)
 	for at := uint64(0); at < uint64(len(code)); {
-		ins, err := b.arch.decode(code[at:], f.Entry+at, &regs)
+		ins, err := b.arch.decode(code[at:], f.Entry+at, regs)
 		if err != nil {
 			return nil, fmt.Errorf("disassembling %s at +%#x: %w", f.Name, at, err)
 		}

@@ -4,13 +4,13 @@ package gobinary
 // sequence of instructions, in places.go and globals.go; nowhere else. A new
 // release of Go is checked against this list by TestToolchains.
 
-const (
-	oldestMinor = 18 // the first with this pclntab and with registers for arguments on amd64 and arm64
-	newestMinor = 27 // the last that was looked at
-)
+// oldestMinor is the first version with this pclntab, and with arguments in
+// registers on amd64 and arm64.
+const oldestMinor = 18
 
 // The runtime's functions that are looked at. All are found in every version
-// unless it says otherwise. See runtime/netpoll.go and runtime/proc.go.
+// unless it says otherwise. Most are in
+// https://github.com/golang/go/blob/go1.26.0/src/runtime/netpoll.go and proc.go there.
 const (
 	fnGopark         = "runtime.gopark"
 	fnReady          = "runtime.ready"
@@ -73,7 +73,11 @@ type field struct {
 const sizeField = "(size)"
 
 // fields is the list of those fields. Offsets of other fields are not kept.
-// Sources: runtime/runtime2.go (g, m, p, gobuf), runtime/netpoll.go (pollDesc).
+// Where they are declared:
+//
+//	g, gobuf  https://github.com/golang/go/blob/go1.26.0/src/runtime/runtime2.go (type g, type gobuf)
+//	m, p      https://github.com/golang/go/blob/go1.26.0/src/runtime/runtime2.go (type m, type p)
+//	pollDesc  https://github.com/golang/go/blob/go1.26.0/src/runtime/netpoll.go (type pollDesc)
 var fields = [...]field{
 	{"runtime.g", "stack.lo", 0, 0, func(l *Layout) *uint32 { return &l.G.StackLo }},
 	{"runtime.g", "stack.hi", 0, 0, func(l *Layout) *uint32 { return &l.G.StackHi }},
@@ -113,14 +117,15 @@ var fields = [...]field{
 	{"runtime.pollDesc", sizeField, 0, 0, func(l *Layout) *uint32 { return &l.PollDesc.Size }},
 }
 
-// in tells whether a version has the field.
+// inVersion tells whether a version has the field.
 func (f field) inVersion(v version) bool {
 	return v.minor >= f.since && (f.until == 0 || v.minor <= f.until)
 }
 
 // decodings are the ways in which the runtime has kept a pollDesc in
 // epoll_event.data, newest first, with the first release of each.
-// See runtime/tagptr_64bit.go and runtime/netpoll_epoll.go (netpollopen).
+// See https://github.com/golang/go/blob/go1.26.0/src/runtime/tagptr_64bit.go
+// and netpoll_epoll.go there (netpollopen).
 var decodings = [...]struct {
 	minor, patch int
 	EpollDecoding
