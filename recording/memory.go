@@ -25,45 +25,18 @@ func (l Limits) orDefaults() Limits {
 	}
 }
 
-// boundedAllocator gives Arrow memory up to a bound. Past it it panics, which
-// is the one way to stop Arrow before it asks for what the machine does not
-// have; see guarded. LZ4 makes up to 255 bytes of one.
-type boundedAllocator struct {
-	memory.GoAllocator
-	used, most int64
-}
-
-// Allocate implements memory.Allocator.
-func (a *boundedAllocator) Allocate(size int) []byte {
-	if size < 0 || int64(size) > a.most-a.used {
-		panic(fmt.Errorf("%d bytes uncompressed, beside %d in use, exceed the limit of %d", size, a.used, a.most))
-	}
-	a.used += int64(size)
-	return a.GoAllocator.Allocate(size)
-}
-
-// Reallocate implements memory.Allocator.
-func (a *boundedAllocator) Reallocate(size int, b []byte) []byte {
-	if size <= cap(b) {
-		return b[:size]
-	}
-	bigger := a.Allocate(size)
-	copy(bigger, b)
-	a.Free(b)
-	return bigger
-}
-
-// Free implements memory.Allocator.
-func (a *boundedAllocator) Free(b []byte) { a.used -= int64(cap(b)) }
-
-// recycler gives a writer's Arrow memory and keeps what Arrow frees for the
-// next batch, which needs the same again. Otherwise each row would cost 150
-// bytes of garbage, and collecting it a quarter of the time of writing. It is
-// for one goroutine.
+// recycler gives Arrow memory and keeps what Arrow frees for the next batch,
+// which needs the same again. Without it a row costs 150 bytes of garbage when
+// it is written and 200 when it is read, and collecting them a quarter of the
+// time. It is for one goroutine.
 type recycler struct {
 	memory.GoAllocator
 	free [bits.UintSize][][]byte // by the power of two that is their size
+	kept int                     // bytes in free
 }
+
+// maxKept bounds what a recycler keeps, in bytes. A batch needs about 6 MB.
+const maxKept = 32 << 20
 
 // Allocate implements memory.Allocator.
 func (r *recycler) Allocate(size int) []byte {
@@ -73,19 +46,17 @@ func (r *recycler) Allocate(size int) []byte {
 		return r.GoAllocator.Allocate(1 << class)[:size]
 	}
 	last := len(free) - 1
-	r.free[class] = free[:last]
 	b := free[last][:size]
+	r.free[class] = free[:last]
+	r.kept -= cap(b)
 	clear(b) // Arrow takes new memory to be zero: it is its bitmap of nulls
 	return b
 }
 
 // Reallocate implements memory.Allocator.
 func (r *recycler) Reallocate(size int, b []byte) []byte {
-	if size <= cap(b) {
-		if size > len(b) {
-			clear(b[len(b):size])
-		}
-		return b[:size]
+	if grown, ok := grownInPlace(b, size); ok {
+		return grown
 	}
 	bigger := r.Allocate(size)
 	copy(bigger, b)
@@ -93,11 +64,58 @@ func (r *recycler) Reallocate(size int, b []byte) []byte {
 	return bigger
 }
 
+// grownInPlace is b with another size, if it has room for that.
+func grownInPlace(b []byte, size int) ([]byte, bool) {
+	if size > cap(b) {
+		return nil, false
+	}
+	if size > len(b) {
+		clear(b[len(b):size])
+	}
+	return b[:size], true
+}
+
 // Free implements memory.Allocator.
 func (r *recycler) Free(b []byte) {
-	if cap(b) == 0 {
+	if cap(b) == 0 || r.kept+cap(b) > maxKept {
 		return
 	}
 	class := bits.Len(uint(cap(b) - 1))
 	r.free[class] = append(r.free[class], b)
+	r.kept += cap(b)
+}
+
+// boundedAllocator is a recycler with a bound on the memory in use. Past it it
+// panics, which is the one way to stop Arrow before it asks for what the machine
+// does not have; see guarded. LZ4 makes up to 255 bytes of one.
+type boundedAllocator struct {
+	recycler
+	used, most int64
+}
+
+// Allocate implements memory.Allocator.
+func (a *boundedAllocator) Allocate(size int) []byte {
+	if size < 0 || int64(size) > a.most-a.used {
+		panic(fmt.Errorf("%d bytes uncompressed, beside %d in use, exceed the limit of %d", size, a.used, a.most))
+	}
+	b := a.recycler.Allocate(size)
+	a.used += int64(cap(b))
+	return b
+}
+
+// Reallocate implements memory.Allocator.
+func (a *boundedAllocator) Reallocate(size int, b []byte) []byte {
+	if grown, ok := grownInPlace(b, size); ok {
+		return grown
+	}
+	bigger := a.Allocate(size)
+	copy(bigger, b)
+	a.Free(b)
+	return bigger
+}
+
+// Free implements memory.Allocator.
+func (a *boundedAllocator) Free(b []byte) {
+	a.used -= int64(cap(b))
+	a.recycler.Free(b)
 }
