@@ -144,7 +144,10 @@ func (r *round) take(g, after *rawG, stack stack, waiting map[uint64]ioWait) {
 		r.changed = append(r.changed, g.addr)
 		return
 	}
-	goroutine := r.describe(g, r.believed(stack))
+	goroutine := r.describe(g)
+	if stack.whole {
+		goroutine.PCs = stack.pcs
+	}
 	if goroutine.Reason == wait.ReasonIO {
 		w, ok := waiting[g.addr]
 		switch {
@@ -157,19 +160,6 @@ func (r *round) take(g, after *rawG, stack stack, waiting map[uint64]ioWait) {
 		}
 	}
 	r.goroutines = append(r.goroutines, goroutine)
-}
-
-// believed is a stack that can be one: all of it is in functions.
-func (r *reader) believed(s stack) []uint64 {
-	if s.whole {
-		return s.pcs
-	}
-	for _, pc := range s.pcs {
-		if _, ok := r.binary.FuncAt(pc); !ok {
-			return nil
-		}
-	}
-	return s.pcs
 }
 
 // readGs reads the gs at some addresses. One that cannot be read is zero.
@@ -200,10 +190,10 @@ func (r *reader) readGs(addrs []uint64) ([]rawG, error) {
 // runtime has no reason for; its stack dumps call it so.
 const reasonSyscall = "syscall"
 
-func (r *reader) describe(g *rawG, pcs []uint64) Goroutine {
+func (r *reader) describe(g *rawG) Goroutine {
 	goroutine := Goroutine{
 		Addr: g.addr, Goid: g.goid, Status: g.status, ParentGoid: g.parentGoid,
-		StartPC: g.startPC - r.bias, PCs: pcs, FD: -1,
+		StartPC: g.startPC - r.bias, FD: -1,
 	}
 	switch g.status {
 	case GWaiting, GLeaked:

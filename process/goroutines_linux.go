@@ -25,7 +25,8 @@ type Goroutine struct {
 
 	// PCs is its stack, as link-time addresses: the load bias is taken off.
 	// The first is where it stopped, the others are return addresses, outwards.
-	// Empty for a goroutine that runs. Goroutines that wait alike share it.
+	// Goroutines that wait alike share it. Empty for one that is not parked, and
+	// for one whose stack could not be read.
 	PCs []uint64
 
 	// PollDesc is the runtime.pollDesc that it waits for in the netpoller, FD
@@ -59,10 +60,10 @@ const (
 	maxStatus = GDeadExtra
 )
 
-// Parked tells whether the goroutine waits for something other than a CPU, a
-// system call included.
-func (g *Goroutine) Parked() bool {
-	return g.Status == GWaiting || g.Status == GLeaked || g.Status == GSyscall
+// Parked tells whether a goroutine of this status waits for something other
+// than a CPU, a system call included.
+func (s GoroutineStatus) Parked() bool {
+	return s == GWaiting || s == GLeaked || s == GSyscall
 }
 
 // Snapshot is the goroutines of a process at about one moment. Nothing was
@@ -140,10 +141,9 @@ func (p *Process) newReader(b *gobinary.Binary) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	goexit, _ := b.Func(goexit)
 	return &reader{
 		p: p, binary: b, layout: layout, globals: b.Globals(), bias: bias, reasons: reasons,
-		stacks: &stackReader{p: p, bias: bias, goexit: goexit, chains: make(map[string][]uint64)},
+		stacks: &stackReader{p: p, bias: bias, binary: b, chains: make(map[string]*chain)},
 		starts: make(map[uint64]string),
 	}, nil
 }
@@ -284,13 +284,4 @@ func (g *rawG) same(later *rawG) bool {
 	return g.status == later.status && g.goid == later.goid && g.waitReason == later.waitReason &&
 		g.schedSP == later.schedSP && g.schedPC == later.schedPC && g.schedBP == later.schedBP &&
 		g.syscallSP == later.syscallSP && g.syscallPC == later.syscallPC
-}
-
-// settled tells whether the goroutine stands still, so that it has a stack to read.
-func (g *rawG) settled() bool {
-	switch g.status {
-	case GRunnable, GSyscall, GWaiting, GPreempted, GLeaked:
-		return true
-	}
-	return false
 }

@@ -19,18 +19,34 @@ const stackChunk = 4096
 type stackReader struct {
 	p      *Process
 	bias   uint64
-	goexit gobinary.Func       // what every goroutine's function returns to
-	chains map[string][]uint64 // the stacks so far, by the bytes of their PCs
-	key    []byte              // scratch
-	buf    []byte              // scratch
+	binary *gobinary.Binary
+	chains map[string]*chain // the stacks so far, by the bytes of their PCs
+	key    []byte            // scratch
+	buf    []byte            // scratch
 }
+
+// chain is the PCs of a stack. Of 10,000 connections most wait at the same
+// place, and share one.
+type chain struct {
+	pcs []uint64 // link-time addresses
+	// start is the function that it goes out to: 0 for one that does not end
+	// as stacks do, in the function that calls a goroutine's.
+	start uint64
+	// fromC tells that it goes out to where C called Go, and not further: C's
+	// frames lie on another stack, and the frame pointer leads there.
+	fromC bool
+	valid bool // all of it is in functions
+}
+
+// cgocallback is what calls Go for C.
+const cgocallback = "runtime.cgocallback"
 
 // stack is what was read of a goroutine's stack.
 type stack struct {
-	pcs []uint64 // link-time addresses
-	// whole tells that nothing speaks against it: it goes out to the root, or
-	// is too deep to be read so far. A stack that ran while it was read rarely
-	// looks so; nor does one with a callback from C in it.
+	*chain
+	// whole tells that nothing speaks against it: it goes out to the function
+	// that the goroutine was started with, or is too deep to be read so far. If
+	// the goroutine ran meanwhile it rarely looks so.
 	whole bool
 }
 
@@ -42,24 +58,17 @@ type walk struct {
 }
 
 // newWalk begins where the goroutine stopped: where it parked, or where it
-// entered a system call. The runtime keeps the address at which it goes on, of
-// which the call before is wanted, unless it never ran.
+// entered a system call. The runtime keeps the address at which it goes on,
+// which is behind the call that stopped it.
 func newWalk(g *rawG) walk {
 	w := walk{hi: g.stackHi, bp: g.schedBP}
 	pc := g.schedPC
 	if g.status == GSyscall {
 		pc, w.bp = g.syscallPC, g.syscallBP
 	}
-	switch {
-	case pc == g.startPC:
-		w.whole = true
-	case g.status == GSyscall && g.syscallBP == 0:
-		w.whole = true // up to Go 1.22 the runtime kept no frame pointer
-		pc--
-	default:
-		pc--
-	}
-	w.pcs = append(make([]uint64, 0, 16), pc)
+	w.pcs = append(make([]uint64, 0, 16), pc-1)
+	// Up to Go 1.22 the runtime did not keep the frame pointer.
+	w.whole = g.status == GSyscall && g.syscallBP == 0
 	if w.bp < g.stackLo {
 		w.bp = 0
 	}
@@ -94,13 +103,13 @@ func (w *walk) follow(memory []byte, base uint64) {
 	}
 }
 
-// read reads the stacks of the goroutines that stand still; those of others
-// are empty. It reads a chunk of all of them at a time.
+// read reads the stacks of the goroutines that are parked, at a call that they
+// made; those of others, which may stand anywhere, are empty. It reads a chunk of all of them at a time.
 func (s *stackReader) read(gs []rawG) ([]stack, error) {
 	walks := make([]walk, len(gs))
 	pending := make([]int, 0, len(gs))
 	for i := range gs {
-		if !gs[i].settled() || !gs[i].plausible() {
+		if !gs[i].status.Parked() || !gs[i].plausible() {
 			continue
 		}
 		walks[i] = newWalk(&gs[i])
@@ -114,16 +123,19 @@ func (s *stackReader) read(gs []rawG) ([]stack, error) {
 	}
 	stacks := make([]stack, len(gs))
 	for i := range walks {
-		pcs := s.intern(walks[i].pcs)
-		stacks[i] = stack{pcs: pcs, whole: walks[i].whole || len(pcs) == 0 || len(pcs) == maxDepth || s.atRoot(pcs)}
+		stacks[i] = s.judge(&walks[i], gs[i].startPC)
 	}
 	return stacks, nil
 }
 
-// atRoot tells whether a stack goes out to where all stacks begin.
-func (s *stackReader) atRoot(pcs []uint64) bool {
-	last := pcs[len(pcs)-1]
-	return s.goexit.Entry <= last && last < s.goexit.End
+// judge makes a stack of a walk that has ended.
+func (s *stackReader) judge(w *walk, startPC uint64) stack {
+	if len(w.pcs) == 0 {
+		return stack{chain: new(chain), whole: true}
+	}
+	c := s.intern(w.pcs)
+	complete := w.whole || c.fromC || len(c.pcs) == maxDepth || c.start != 0 && c.start == startPC-s.bias
+	return stack{chain: c, whole: c.valid && complete}
 }
 
 // step reads one more chunk of each stack that has not ended, and returns
@@ -164,20 +176,39 @@ func (s *stackReader) scratch(offset, size int) []byte {
 	return s.buf[offset : offset+size]
 }
 
-// intern takes the bias off a chain of PCs, and keeps one copy of chains that
-// are alike: of 10,000 connections most wait at the same place.
-func (s *stackReader) intern(pcs []uint64) []uint64 {
-	if len(pcs) == 0 {
-		return nil
-	}
+// intern takes the bias off the PCs of a stack, and makes one chain of those
+// that are alike.
+func (s *stackReader) intern(pcs []uint64) *chain {
 	s.key = s.key[:0]
 	for i := range pcs {
 		pcs[i] -= s.bias
 		s.key = binary.LittleEndian.AppendUint64(s.key, pcs[i])
 	}
-	if known, ok := s.chains[string(s.key)]; ok {
-		return known
+	c, ok := s.chains[string(s.key)]
+	if !ok {
+		c = s.newChain(pcs)
+		s.chains[string(s.key)] = c
 	}
-	s.chains[string(s.key)] = pcs
-	return pcs
+	return c
+}
+
+func (s *stackReader) newChain(pcs []uint64) *chain {
+	c := &chain{pcs: pcs, valid: true}
+	var above, root gobinary.Func
+	for i, pc := range pcs {
+		above = root
+		if i > 0 {
+			pc-- // into the call
+		}
+		if root, c.valid = s.binary.FuncAt(pc); !c.valid {
+			return c
+		}
+	}
+	switch root.Name {
+	case goexit:
+		c.start = above.Entry
+	case cgocallback:
+		c.fromC = true
+	}
+	return c
 }

@@ -35,7 +35,7 @@ func (s *Snapshot) Waits(symbols *Symbolizer, endpoints Endpoints, process *wait
 	var waits []wait.Wait
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
-		if g.System || !g.Parked() {
+		if g.System || !g.Status.Parked() {
 			continue
 		}
 		w := wait.Wait{

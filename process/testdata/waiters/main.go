@@ -59,6 +59,7 @@ func main() {
 	blocked()
 	systemCall()
 	foreignEpoll()
+	callback()
 
 	v := View{Goroutines: settled(), GOMAXPROCS: runtime.GOMAXPROCS(0), NumCPU: runtime.NumCPU(), PID: os.Getpid()}
 	mu.Lock()
