@@ -1,0 +1,151 @@
+package rights
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Set is a set of capabilities: bit n is the capability with number n of
+// linux/capability.h.
+type Set uint64
+
+// The capabilities that matter here.
+const (
+	DACReadSearch Set = 1 << unix.CAP_DAC_READ_SEARCH // open what belongs to other users
+	SysPtrace     Set = 1 << unix.CAP_SYS_PTRACE      // look into other users' processes
+	SysAdmin      Set = 1 << unix.CAP_SYS_ADMIN       // among many things, all of BPF
+	SysResource   Set = 1 << unix.CAP_SYS_RESOURCE    // raise limits
+	Perfmon       Set = 1 << unix.CAP_PERFMON         // attach to functions, read kernel memory
+	BPF           Set = 1 << unix.CAP_BPF             // make maps, load programs
+)
+
+// What the parts of a recording take.
+const (
+	// Kernel is what loading and attaching BPF programs takes.
+	Kernel = BPF | Perfmon
+	// OtherUsers is what it takes, besides, to look at a process that is not
+	// the caller's own: the memory of another's process may be opened only with
+	// both, since its files in /proc belong to that user, with no rights for
+	// others.
+	OtherUsers = SysPtrace | DACReadSearch
+)
+
+var names = map[Set]string{
+	DACReadSearch: "CAP_DAC_READ_SEARCH",
+	SysPtrace:     "CAP_SYS_PTRACE",
+	SysAdmin:      "CAP_SYS_ADMIN",
+	SysResource:   "CAP_SYS_RESOURCE",
+	Perfmon:       "CAP_PERFMON",
+	BPF:           "CAP_BPF",
+}
+
+// Held is the capabilities that are in force for the calling thread.
+func Held() (Set, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // the low and the high 32 bits
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("reading our own capabilities: %w", err)
+	}
+	return Set(data[0].Effective) | Set(data[1].Effective)<<32, nil
+}
+
+// Lacks is what is not in s of what is needed. CAP_SYS_ADMIN stands for
+// CAP_BPF and CAP_PERFMON, which were split from it in Linux 5.8.
+func (s Set) Lacks(needed Set) Set {
+	if s&SysAdmin != 0 {
+		s |= Kernel
+	}
+	return needed &^ s
+}
+
+// each lists the names of the set's capabilities.
+func (s Set) each() []string {
+	var list []string
+	for rest := s; rest != 0; rest &= rest - 1 {
+		one := Set(1) << bits.TrailingZeros64(uint64(rest))
+		name, known := names[one]
+		if !known {
+			name = fmt.Sprintf("capability %d", bits.TrailingZeros64(uint64(one)))
+		}
+		list = append(list, name)
+	}
+	return list
+}
+
+// String is the names in words: "CAP_PERFMON and CAP_BPF".
+func (s Set) String() string {
+	list := s.each()
+	switch len(list) {
+	case 0:
+		return "none"
+	case 1:
+		return list[0]
+	}
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " and " + list[last]
+}
+
+// Grant says how a user comes by the capabilities, in one line. The command
+// sets all that a recording of any process takes, since setcap(8) takes away
+// what it does not name.
+func (s Set) Grant() string {
+	all := strings.ToLower(strings.Join((s | Kernel | OtherUsers).each(), ","))
+	return fmt.Sprintf("use sudo, or grant %v: sudo setcap %s+ep \"$(command -v netpolltrace)\"", s, all)
+}
+
+// Refused tells whether an error says that a right is missing.
+func Refused(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+// initialUserNamespace is the inode of the first user namespace, fixed by the
+// kernel (PROC_USER_INIT_INO, include/linux/proc_ns.h).
+const initialUserNamespace = 0xEFFFFFFD
+
+// OfMachine tells whether the capabilities held count for the machine as a
+// whole. In a user namespace of its own, such as a rootless container's, a
+// process may hold all of them and still not load a BPF program.
+func OfMachine() (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &st); err != nil {
+		return false, fmt.Errorf("reading our own user namespace: %w", err)
+	}
+	return st.Ino == initialUserNamespace, nil
+}
+
+// Explain puts the kernel's refusal of something about BPF in words: what is
+// missing, and how to come by it. Other errors are returned as they are.
+func Explain(err error) error {
+	if !Refused(err) {
+		return err
+	}
+	held, heldErr := Held()
+	ofMachine, nsErr := OfMachine()
+	if heldErr != nil || nsErr != nil {
+		return errors.Join(err, heldErr, nsErr)
+	}
+	return explain(Cause(err), held, ofMachine)
+}
+
+func explain(cause error, held Set, ofMachine bool) error {
+	lacks := held.Lacks(Kernel)
+	switch {
+	case !ofMachine:
+		return fmt.Errorf("no right to load BPF programs: %w; no right of a user namespace (a rootless container) suffices: run netpolltrace outside of it", cause)
+	case lacks != 0:
+		return fmt.Errorf("no right to load BPF programs: %w; %s", cause, lacks.Grant())
+	}
+	return fmt.Errorf("the kernel refuses BPF programs although the capabilities are there: %w; netpolltrace doctor tells what may forbid them", cause)
+}
+
+// Cause is the error number that the kernel gave, without what libraries wrap
+// around it.
+func Cause(err error) error {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
+		return errno
+	}
+	return err
+}
