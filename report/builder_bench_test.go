@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // four of ten waits are keep-alive reads of its clients.
 func BenchmarkBuilder(b *testing.B) {
 	for _, by := range []string{"", "goroutine", "stack"} {
-		b.Run("by="+by, func(b *testing.B) {
+		b.Run("by="+cmp.Or(by, "default"), func(b *testing.B) {
 			var options report.Options
 			if by != "" {
 				options.By = []report.Key{report.Key(by)}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/report/render"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // recordings lists all that the tests of this package know.
@@ -219,5 +221,39 @@ func TestSeveralRecordings(t *testing.T) {
 	out := string(rendered(t, b.Report(one.meta, other), "table", render.Options{}))
 	if want := "checkout-api  2 recordings  go1.24.6  60 s  mode io  lost 0\n"; !strings.HasPrefix(out, want) {
 		t.Errorf("got %q", out[:100])
+	}
+}
+
+// Whatever numbers a recording holds, and however narrow the terminal is, each
+// format gives something.
+func TestExtremes(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	numbers := []int64{-1 << 63, -2, -1, 0, 1, 1e9, 1<<63 - 1}
+	duration := func() time.Duration { return time.Duration(numbers[random.IntN(len(numbers))]) }
+	texts := []string{"", "a", ":", ";;", "\x00", "[", "世", strings.Repeat("x", 3000)}
+	text := func() string { return texts[random.IntN(len(texts))] }
+	for range 200 {
+		r := newRecording("io")
+		r.cut = random.IntN(2) == 0
+		for range random.IntN(20) {
+			r.add(1, wait.Wait{
+				Kind:  []wait.Kind{wait.KindWait, wait.KindOpen, wait.KindSample, "x"}[random.IntN(4)],
+				Total: duration(), Network: duration(), Netpoll: duration(), Blocked: duration(), Sched: duration(), Idle: duration(),
+				Goid: random.Uint64(), Count: random.Uint64(), FD: int32(duration()), Op: wait.Op(text()), Role: wait.Role(text()), Peer: text(), Local: text(),
+				Stack: &wait.Stack{Funcs: text(), Lines: text(), Line: text(), Func: text()}, StartedBefore: random.IntN(2) == 0,
+			})
+		}
+		r.event(wait.EventLost, duration(), duration(), random.Uint64(), text())
+		r.event(wait.EventCPU, duration(), duration(), random.Uint64(), text())
+		r.event(wait.EventOverhead, duration(), duration(), random.Uint64(), text())
+		for _, o := range []report.Options{{}, {Idle: true}, byOpen(), {By: []report.Key{report.KeyPeerIP, report.KeyLine, report.KeyStart}, MaxGroups: 3}} {
+			built := r.build(t, o)
+			for _, format := range render.Formats() {
+				out := rendered(t, built, format.Name, render.Options{Width: random.IntN(70)})
+				if format.Name == "json" && !json.Valid(out) {
+					t.Fatalf("not JSON: %s", out)
+				}
+			}
+		}
 	}
 }
