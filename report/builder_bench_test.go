@@ -11,8 +11,9 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// BenchmarkBuilder adds a mix as a busy service has it: 8 peers and 40 lines,
-// four of ten waits are keep-alive reads of its clients.
+// BenchmarkBuilder adds a mix as a busy service has it: 40 lines, each of which
+// asks one of 8 services with two replicas; four of ten waits are keep-alive
+// reads of its clients.
 func BenchmarkBuilder(b *testing.B) {
 	for _, by := range []string{"", "goroutine", "stack"} {
 		b.Run("by="+cmp.Or(by, "default"), func(b *testing.B) {
@@ -65,8 +66,9 @@ func mix(n int) []wait.Wait {
 			w.Stack = stacks[random.IntN(3)]
 		} else {
 			w.Role = wait.RoleDialed
-			w.Peer = fmt.Sprintf("redis-%d.internal:6379", random.IntN(8))
-			w.Stack = stacks[random.IntN(len(stacks))]
+			line := random.IntN(len(stacks))
+			w.Peer = fmt.Sprintf("service-%d-%d.internal:6379", line%8, random.IntN(2))
+			w.Stack = stacks[line]
 		}
 		waits[i] = w
 	}
