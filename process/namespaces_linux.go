@@ -44,6 +44,16 @@ func (p *Process) NSPIDs() ([]int, error) {
 	return s.NSPID, nil
 }
 
+// UID is the user that the process runs as, its real user ID as the caller's
+// user namespace numbers it.
+func (p *Process) UID() (int, error) {
+	s, err := readStatus(procPath(p.PID, "status"))
+	if err != nil {
+		return -1, p.explain("reading the user", err)
+	}
+	return s.UID, nil
+}
+
 // CPUs is on how many CPUs the kernel lets the process run: what it found as
 // runtime.NumCPU if that did not change since.
 func (p *Process) CPUs() (int, error) {

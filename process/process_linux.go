@@ -69,8 +69,12 @@ func Open(pid int) (*Process, error) {
 		p.Close()
 		return nil, openError(pid, st, "opening the memory", err)
 	}
-	if exe, deleted := strings.CutSuffix(p.Exe, " (deleted)"); deleted {
-		p.Exe, p.Deleted = exe, true
+	p.Exe, p.Deleted = strings.CutSuffix(p.Exe, " (deleted)")
+	// Of a process after chroot(2) the kernel tells the path in our root.
+	if root, err := os.Readlink(procPath(pid, "root")); err == nil {
+		if below, ok := cutDir(p.Exe, root); ok {
+			p.Exe = below
+		}
 	}
 	p.Name = path.Base(p.Exe)
 	return p, nil
@@ -123,29 +127,6 @@ func openError(pid int, st stat, step string, err error) error {
 		return fmt.Errorf("process %d (%s) exited while it was being opened: %w; start it again", pid, st.Comm, ErrExited)
 	}
 	return fmt.Errorf("%s of process %d (%s): %w", step, pid, st.Comm, err)
-}
-
-// rightsError says what right is missing. Reading another process's memory
-// takes ptrace access: see ptrace(2), "Ptrace access mode checking".
-func rightsError(pid int, st stat, err error) error {
-	owner := "its own user"
-	if s, err := readStatus(procPath(pid, "status")); err == nil {
-		owner = fmt.Sprintf("user %d", s.UID)
-	}
-	yama := ""
-	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) != "0" {
-		yama = fmt.Sprintf(" (as that user only with sysctl kernel.yama.ptrace_scope=0; it is %s here)", strings.TrimSpace(string(scope)))
-	}
-	return fmt.Errorf("no right to read process %d (%s): %w; use sudo, or grant CAP_SYS_PTRACE, or run as %s%s", pid, st.Comm, errnoOf(err), owner, yama)
-}
-
-// errnoOf is the error number in err without the path of /proc around it.
-func errnoOf(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 // Close gives back what was opened. The process runs on.

@@ -182,7 +182,7 @@ func TestOpenWithoutRightsNamesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantWords(t, "another user's process", errors.New(strings.TrimSpace(string(out))),
-		"no right", "sudo", "CAP_SYS_PTRACE", "user 0")
+		"no right", "sudo", "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "user 0")
 }
 
 // makeSearchable lets all users reach a directory below the system's temporary one.
