@@ -8,6 +8,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/netpolltrace/netpolltrace/rights"
 )
 
 // Feature is one thing that a kernel can or cannot do. It is found out by
@@ -22,6 +24,14 @@ type Feature struct {
 	Config string
 
 	probe func() error
+}
+
+// without says that nothing can be recorded without the feature, and what to do.
+func (f Feature) without(err error) error {
+	if rights.Refused(err) {
+		return rights.Explain(err)
+	}
+	return fmt.Errorf("%w; Linux %s or newer has it: netpolltrace doctor tells more", err, f.Since)
 }
 
 // Features remembers which features this machine has. The zero value is ready
@@ -91,6 +101,14 @@ func rawTracepoint(name, since string) Feature {
 func kprobe(symbol string) Feature {
 	return Feature{Name: "kprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", probe: func() error {
 		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKprobe(symbol))
+	}}
+}
+
+// kretprobe is the feature of return probes for many threads at a time, which
+// are made through tracefs: its files belong to root.
+func kretprobe(symbol string) Feature {
+	return Feature{Name: "kretprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", probe: func() error {
+		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKretprobe(symbol))
 	}}
 }
 

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
+	"github.com/netpolltrace/netpolltrace/rights"
 )
 
 // Mode is how much is seen, at what cost; docs/how-it-works.md compares them.
@@ -72,7 +74,7 @@ var needs = []need{
 		hooks: []hook{
 			{name: "fexit do_epoll_wait", backend: BackendFentry, feature: fexit("do_epoll_wait"),
 				programs: []hookProgram{{bpf.WaitsProgPollFexit, attachTracing}}},
-			{name: "kprobe and kretprobe do_epoll_wait", backend: BackendKprobe, feature: kprobe("do_epoll_wait"),
+			{name: "kprobe and kretprobe do_epoll_wait", backend: BackendKprobe, feature: kretprobe("do_epoll_wait"),
 				programs: []hookProgram{
 					{bpf.WaitsProgPollKprobe, attachKprobe("do_epoll_wait")},
 					{bpf.WaitsProgPollKretprobe, attachKretprobe("do_epoll_wait")},
@@ -150,14 +152,14 @@ func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
 	if backend != "" && !slices.Contains(Backends, backend) {
 		return nil, fmt.Errorf("there is no backend %q: choose one of %v", backend, Backends)
 	}
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raising the limit of locked memory (needed before Linux 5.11): %w", err)
+	if err := removeMemlock(); err != nil {
+		return nil, err
 	}
 	f.probeAll()
 	plan := &Plan{Mode: mode, Unmeasured: make(map[string]string)}
 	for _, feature := range needed {
 		if err := f.Have(feature); err != nil {
-			return nil, fmt.Errorf("%w (since Linux %s; see netpolltrace doctor)", err, feature.Since)
+			return nil, feature.without(err)
 		}
 	}
 	if err := plan.chooseUprobe(f); err != nil {
@@ -167,6 +169,21 @@ func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
 		plan.chooseHook(f, n, backend)
 	}
 	return plan, nil
+}
+
+// removeMemlock lifts the limit under which older kernels count BPF maps. Only
+// where that is allowed can it be told whether the kernel is such a one.
+func removeMemlock() error {
+	err := rlimit.RemoveMemlock()
+	if err == nil {
+		return nil
+	}
+	held, heldErr := rights.Held()
+	if heldErr != nil || held.Lacks(rights.Kernel) != 0 {
+		return errors.Join(rights.Explain(err), heldErr)
+	}
+	return fmt.Errorf("raising the limit of locked memory: %w; Linux before 5.11 counts BPF maps there: %s, or run ulimit -l unlimited as root first",
+		rights.Cause(err), rights.SysResource.Grant())
 }
 
 // probeAll finds out about what a plan is likely to ask for, all at a time: the
@@ -191,7 +208,7 @@ func (plan *Plan) chooseUprobe(f *Features) error {
 		return nil
 	}
 	if err := f.Have(featureUprobe); err != nil {
-		return fmt.Errorf("%w (since Linux %s; see netpolltrace doctor)", err, featureUprobe.Since)
+		return featureUprobe.without(err)
 	}
 	plan.uprobe = attachUprobePerf
 	plan.Lines = append(plan.Lines, fmt.Sprintf("uprobes: perf events (%v)", multi))
