@@ -69,6 +69,10 @@ func (r *reader) check(all []Goroutine, implausible int) error {
 // maxThreadsChecked bounds the threads whose m is looked at.
 const maxThreadsChecked = 256
 
+// threadChecks is how often threads are looked at before they are refused: a
+// busy program switches between goroutines a million times a second.
+const threadChecks = 5
+
 // checkThreads compares the ms of goroutines that have one, because they run
 // or are in a system call, with the threads of the process. They come and go,
 // so that the many decide.
@@ -83,36 +87,43 @@ func (r *reader) checkThreads(all []Goroutine) error {
 	if len(addrs) == 0 {
 		return nil
 	}
+	var t threadCount
+	for range threadChecks {
+		var err error
+		if t, err = r.countThreads(addrs); err != nil {
+			return err
+		}
+		if t.all == 0 || 2*t.fitting >= t.all && t.running > 0 {
+			return nil
+		}
+	}
+	return r.misfit("of %d threads %d are known to the kernel and run a goroutine that exists, or none; %d run one", t.all, t.fitting, t.running)
+}
+
+// threadCount is what was seen of the threads that goroutines say they are on.
+type threadCount struct {
+	all     int
+	fitting int // are threads of the process, and run a goroutine or none
+	running int // those of them that run one
+}
+
+func (r *reader) countThreads(addrs []uint64) (threadCount, error) {
 	gs, err := r.readGs(addrs)
 	if err != nil {
-		return err
+		return threadCount{}, err
 	}
 	gs = slices.DeleteFunc(gs, func(g rawG) bool { return g.m == 0 })
 	every, err := r.addresses()
 	if err != nil {
-		return err
+		return threadCount{}, err
 	}
 	known := make(map[uint64]bool, len(every))
 	for _, addr := range every {
 		known[addr] = true
 	}
-	fitting, err := r.fittingThreads(gs, known)
-	if err != nil {
-		return err
-	}
-	if 2*fitting < len(gs) {
-		return r.misfit("%d of %d threads are known to the kernel and run a goroutine that exists", fitting, len(gs))
-	}
-	return nil
-}
-
-// fittingThreads counts the gs whose m is on a thread of the process and runs
-// one of the known goroutines, or none. Which one it runs may have changed since
-// g was read: a busy program switches a million times a second.
-func (r *reader) fittingThreads(gs []rawG, known map[uint64]bool) (int, error) {
 	tids, err := r.innerTIDs()
 	if err != nil {
-		return 0, err
+		return threadCount{}, err
 	}
 	l := &r.layout.M
 	size := sizeUpTo(8, l.ProcID, l.CurG)
@@ -121,16 +132,20 @@ func (r *reader) fittingThreads(gs []rawG, known map[uint64]bool) (int, error) {
 		pieces[i] = piece{addr: gs[i].m, buf: make([]byte, size)}
 	}
 	if err := r.p.readPieces(pieces); err != nil {
-		return 0, err
+		return threadCount{}, err
 	}
-	fitting := 0
+	count := threadCount{all: len(gs)}
 	for i := range pieces {
 		curg := word(pieces[i].buf, l.CurG)
-		if pieces[i].ok && (curg == 0 || known[curg]) && tids[word(pieces[i].buf, l.ProcID)] {
-			fitting++
+		if !pieces[i].ok || !tids[word(pieces[i].buf, l.ProcID)] || curg != 0 && !known[curg] {
+			continue
+		}
+		count.fitting++
+		if curg != 0 {
+			count.running++
 		}
 	}
-	return fitting, nil
+	return count, nil
 }
 
 // innerTIDs are the IDs of the process's threads as it knows them itself: as

@@ -33,7 +33,7 @@ type round struct {
 // collect reads all goroutines, and returns also how many were left out.
 func (r *reader) collect() (all []Goroutine, changed int, err error) {
 	pending, err := r.addresses()
-	if err != nil {
+	if err != nil || len(pending) == 0 {
 		return nil, 0, err
 	}
 	implausible := 0

@@ -86,13 +86,19 @@ type Snapshot struct {
 
 // Goroutines takes a snapshot of the process's goroutines. It refuses to tell
 // anything where what it reads cannot be goroutines, since then the layout of
-// the runtime's structures is not the one that it knows.
+// the runtime's structures is not the one that it knows. In a program that has
+// only just been started, and not set up its runtime, there are none.
 func (p *Process) Goroutines(b *gobinary.Binary) (*Snapshot, error) {
 	r, err := p.newReader(b)
 	if err != nil {
 		return nil, err
 	}
+	return r.snapshot()
+}
+
+func (r *reader) snapshot() (*Snapshot, error) {
 	s := new(Snapshot)
+	var err error
 	if s.PByAddr, err = r.processors(); err != nil {
 		return nil, err
 	}
@@ -105,10 +111,41 @@ func (p *Process) Goroutines(b *gobinary.Binary) (*Snapshot, error) {
 		return nil, err
 	}
 	// What was read is worth something only if it was one program all the time.
-	if err := p.Running(); err != nil {
+	if err := r.p.Running(); err != nil {
 		return nil, fmt.Errorf("reading the goroutines: %w", err)
 	}
 	return s, nil
+}
+
+// GState is the state of a goroutine, read alone.
+type GState struct {
+	Status GoroutineStatus
+	Goid   uint64 // 0 for a g that could not be read
+}
+
+// States reads what the goroutines at some addresses do now, so as to drop
+// what changed since a snapshot.
+func (p *Process) States(l *gobinary.Layout, addrs []uint64) ([]GState, error) {
+	const status, goid = 4, 8 // sizes
+	buf := make([]byte, (status+goid)*len(addrs))
+	pieces := make([]piece, 0, 2*len(addrs))
+	for i, addr := range addrs {
+		b := buf[(status+goid)*i:]
+		pieces = append(pieces,
+			piece{addr: addr + uint64(l.G.AtomicStatus), buf: b[:status]},
+			piece{addr: addr + uint64(l.G.Goid), buf: b[status : status+goid]})
+	}
+	if err := p.readPieces(pieces); err != nil {
+		return nil, err
+	}
+	states := make([]GState, len(addrs))
+	for i := range states {
+		if s, g := pieces[2*i], pieces[2*i+1]; s.ok && g.ok {
+			states[i].Status = GoroutineStatus(binary.LittleEndian.Uint32(s.buf) &^ scanBit)
+			states[i].Goid = binary.LittleEndian.Uint64(g.buf)
+		}
+	}
+	return states, nil
 }
 
 // reader reads the goroutines of one process.

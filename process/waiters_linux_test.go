@@ -52,7 +52,13 @@ func buildWaiters(t testing.TB, toolchain string, env []string, flags ...string)
 func runWaiters(t testing.TB, path string, args ...string) (*Process, *gobinary.Binary, view) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "view.json")
-	cmd := exec.Command(path, append([]string{"-view", file}, args...)...)
+	return followWaiters(t, exec.Command(path, append([]string{"-view", file}, args...)...), file)
+}
+
+// followWaiters starts a command that runs testdata/waiters, and reads the view
+// that it writes to a file.
+func followWaiters(t testing.TB, cmd *exec.Cmd, file string) (*Process, *gobinary.Binary, view) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

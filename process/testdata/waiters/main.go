@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // View is the program's own view of itself.
@@ -41,6 +42,7 @@ type Waiter struct {
 var (
 	conns = flag.Int("conns", 3, "idle TCP connections")
 	work  = flag.Bool("work", false, "do not wait alone, but work as hard as can be as well")
+	up    = flag.Bool("up", false, "switch the loopback interface on first")
 	view  = flag.String("view", "view.json", "file to write")
 
 	mu      sync.Mutex
@@ -49,6 +51,9 @@ var (
 
 func main() {
 	flag.Parse()
+	if *up {
+		bringUp()
+	}
 	dir := filepath.Dir(*view)
 	tcp(*conns)
 	unix(filepath.Join(dir, "socket"))
@@ -78,6 +83,22 @@ func main() {
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// bringUp switches the loopback interface of a new network namespace on.
+func bringUp() {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+	check(err)
+	defer syscall.Close(fd)
+	request := struct { // struct ifreq
+		name  [syscall.IFNAMSIZ]byte
+		flags uint16
+		_     [22]byte
+	}{name: [...]byte{0: 'l', 1: 'o', 15: 0}, flags: syscall.IFF_UP}
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request)))
+	if errno != 0 {
+		log.Fatal(errno)
 	}
 }
 
