@@ -70,7 +70,6 @@ enum counter {
 	HITS_POLL,         /* kernel: returns of epoll_wait in the target */
 	HITS_READINESS,    /* kernel: readiness of the target's descriptors */
 	HITS_SEND,         /* kernel: sends on the target's sockets */
-	PARKS,             /* waits that began */
 	ENDS,              /* waits that ended, delivered or not */
 	LOST_RING,         /* waits that ended while the ring buffer was full */
 	LOST_SLOT,         /* parks without a slot: more goroutines than --max-goroutines */

@@ -62,30 +62,53 @@ static __always_inline struct file *file_of(int fd)
 	return file;
 }
 
-/* The pollDesc that has rg or wg at address. rg and wg are neighbours, so a
- * pollDesc that is not known yet is told by its self pointer. */
-static __always_inline __u64 poll_desc_of(__u64 gpp, __u8 *write)
+/* What is known of the pollDesc that has rg or wg at gpp, and which of the two
+ * it is. rg and wg are neighbours, so a pollDesc that is not known yet is told
+ * by its self pointer. */
+static __always_inline struct pd_slot *poll_desc_of(__u64 gpp, struct slot *slot)
 {
 	__u64 reader = gpp - config.pd_rg, writer = gpp - config.pd_wg;
+	struct pd_slot *pd;
 
-	*write = 0;
-	if (bpf_map_lookup_elem(&pds, &reader))
-		return reader;
-	*write = 1;
-	if (bpf_map_lookup_elem(&pds, &writer))
-		return writer;
-	*write = user_u64(reader + config.pd_self) != reader;
-	return *write ? writer : reader;
+	slot->write = 0;
+	slot->pd = reader;
+	pd = bpf_map_lookup_elem(&pds, &reader);
+	if (pd)
+		return pd;
+	pd = bpf_map_lookup_elem(&pds, &writer);
+	if (pd || user_u64(reader + config.pd_self) != reader) {
+		slot->write = 1;
+		slot->pd = writer;
+	}
+	return pd;
 }
 
-/* What the pollDesc serves now. */
-static __always_inline struct pd_slot *descriptor(__u64 addr)
+/* Looks at what a pollDesc serves, if that is not known. */
+static __always_inline void refresh(__u64 addr, struct pd_slot *pd)
 {
-	static const struct pd_slot empty = {};
-	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &addr);
 	__u64 fdseq = config.pd_fdseq == NO_FIELD ? 0 : user_u64(addr + config.pd_fdseq);
 	struct file *file;
 	__s32 fd;
+
+	if (config.pd_fdseq != NO_FIELD && pd->announced && pd->fdseq == fdseq)
+		return;
+	fd = user_u64(addr + config.pd_fd);
+	file = file_of(fd);
+	if (!file || (pd->announced && pd->file == (__u64)file && pd->fd == fd && pd->fdseq == fdseq))
+		return;
+	pd->fd = fd;
+	pd->fdseq = fdseq;
+	pd->gen++;
+	describe(addr, pd, file);
+}
+
+/* The descriptor that a goroutine is about to wait for; NULL where there is no
+ * room for another. */
+static __always_inline struct pd_slot *descriptor(__u64 gpp, struct slot *slot)
+{
+	static const struct pd_slot empty = {};
+	struct pd_slot *pd = poll_desc_of(gpp, slot);
+	__u64 addr = slot->pd;
 
 	if (!pd) {
 		bpf_map_update_elem(&pds, &addr, &empty, BPF_NOEXIST);
@@ -94,17 +117,8 @@ static __always_inline struct pd_slot *descriptor(__u64 addr)
 			count(NO_FD_ROOM);
 			return NULL;
 		}
-	} else if (pd->announced && pd->fdseq == fdseq && config.pd_fdseq != NO_FIELD) {
-		return pd;
 	}
-	fd = user_u64(addr + config.pd_fd);
-	file = file_of(fd);
-	if (!file || (pd->announced && pd->file == (__u64)file && pd->fd == fd && pd->fdseq == fdseq))
-		return pd;
-	pd->fd = fd;
-	pd->fdseq = fdseq;
-	pd->gen++;
-	describe(addr, pd, file);
+	refresh(addr, pd);
 	return pd;
 }
 
@@ -129,11 +143,9 @@ static __always_inline __u8 operation(struct pd_slot *pd, int write)
  * comes in between is seen by one or the other. */
 static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
 {
+	struct pd_slot *pd = descriptor(gpp, slot);
 	struct direction *direction;
-	struct pd_slot *pd;
 
-	slot->pd = poll_desc_of(gpp, &slot->write);
-	pd = descriptor(slot->pd);
 	if (!pd) {
 		slot->op = slot->write ? OP_WRITE : OP_READ;
 		slot->pd_gen = 0;
@@ -177,7 +189,6 @@ static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u6
 	__u64 now = bpf_ktime_get_ns(), goid = user_u64(g + config.g_goid);
 	struct slot *slot;
 
-	count(PARKS);
 	if (!goid) {
 		count(NO_GOID);
 		return;

@@ -135,29 +135,30 @@ SEC("uprobe")
 int all_netpoll(struct pt_regs *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 pc;
+	__u64 pc, *known;
 
 	count(HITS_NETPOLL);
 	if (!in_target())
 		return 0;
 	pc = return_address(ctx);
-	bpf_map_update_elem(&pollers, &tid, &pc, BPF_ANY);
+	known = bpf_map_lookup_elem(&pollers, &tid);
+	if (known)
+		*known = pc;
+	else
+		bpf_map_update_elem(&pollers, &tid, &pc, BPF_ANY);
 	return 0;
 }
 
-/* epoll_wait, by the system call's exit: every kernel has it. */
-SEC("raw_tracepoint/sys_exit")
-int poll_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+/* epoll_wait, by the system call's exit: every kernel has it. sys_exit(regs,
+ * result); typed, since it runs at every system call of the machine. */
+SEC("tp_btf/sys_exit")
+int poll_sys_exit(__u64 *ctx)
 {
-	struct pt_regs *task_regs = (struct pt_regs *)ctx->args[0];
-	int n = ctx->args[1];
-	struct pt_regs regs;
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	int n = ctx[1];
 
-	if (n <= 0 || !in_target())
-		return 0;
-	bpf_probe_read_kernel(&regs, sizeof(regs), task_regs);
-	if (SYSCALL_NUMBER(&regs) == SYS_EPOLL_PWAIT)
-		polled(SYSCALL_ARG1(&regs), n);
+	if (n > 0 && SYSCALL_NUMBER(regs) == SYS_EPOLL_PWAIT && in_target())
+		polled(SYSCALL_ARG1(regs), n);
 	return 0;
 }
 
@@ -297,14 +298,15 @@ int send_tcp_kprobe(struct pt_regs *ctx)
 
 /* All other sockets, after the data went out: sock_send_length(sk, ret, flags),
  * Linux 6.4. An answer to a TCP request may have been read by then. */
-SEC("raw_tracepoint/sock_send_length")
-int send_other_tracepoint(struct bpf_raw_tracepoint_args *ctx)
+SEC("tp_btf/sock_send_length")
+int send_other_tracepoint(__u64 *ctx)
 {
-	struct pd_slot *pd = descriptor_of_socket((void *)ctx->args[0]);
+	struct sock *sk = (struct sock *)ctx[0];
+	int sent = ctx[1];
 
-	if ((int)ctx->args[1] <= 0 || !pd || pd->kind == FD_TCP)
+	if (sent <= 0 || sk->sk_protocol == IPPROTO_TCP)
 		return 0;
-	return sends(pd);
+	return sends(descriptor_of_socket(sk));
 }
 
 /* The target runs another program: nothing known about it holds any longer.

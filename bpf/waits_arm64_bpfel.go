@@ -24,17 +24,16 @@ const (
 	WaitsCounterHITS_POLL        WaitsCounter = 5
 	WaitsCounterHITS_READINESS   WaitsCounter = 6
 	WaitsCounterHITS_SEND        WaitsCounter = 7
-	WaitsCounterPARKS            WaitsCounter = 8
-	WaitsCounterENDS             WaitsCounter = 9
-	WaitsCounterLOST_RING        WaitsCounter = 10
-	WaitsCounterLOST_SLOT        WaitsCounter = 11
-	WaitsCounterLOST_RESUME      WaitsCounter = 12
-	WaitsCounterNO_STACK         WaitsCounter = 13
-	WaitsCounterNO_STACK_ROOM    WaitsCounter = 14
-	WaitsCounterNO_FD_ROOM       WaitsCounter = 15
-	WaitsCounterNO_SOCKET_RECORD WaitsCounter = 16
-	WaitsCounterNO_GOID          WaitsCounter = 17
-	WaitsCounterCOUNTERS         WaitsCounter = 18
+	WaitsCounterENDS             WaitsCounter = 8
+	WaitsCounterLOST_RING        WaitsCounter = 9
+	WaitsCounterLOST_SLOT        WaitsCounter = 10
+	WaitsCounterLOST_RESUME      WaitsCounter = 11
+	WaitsCounterNO_STACK         WaitsCounter = 12
+	WaitsCounterNO_STACK_ROOM    WaitsCounter = 13
+	WaitsCounterNO_FD_ROOM       WaitsCounter = 14
+	WaitsCounterNO_SOCKET_RECORD WaitsCounter = 15
+	WaitsCounterNO_GOID          WaitsCounter = 16
+	WaitsCounterCOUNTERS         WaitsCounter = 17
 )
 
 type WaitsExecRecord struct {
@@ -250,6 +249,12 @@ type WaitsWaitRecord struct {
 	Pad         uint32
 }
 
+type WaitsWindow struct {
+	_     structs.HostLayout
+	Owner uint64
+	Bytes [2048]uint8
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -263,6 +268,7 @@ const (
 	WaitsMapSlots                = "slots"
 	WaitsMapSockets              = "sockets"
 	WaitsMapStacks               = "stacks"
+	WaitsMapWindows              = "windows"
 	WaitsProgAllExecute          = "all_execute"
 	WaitsProgAllNetpoll          = "all_netpoll"
 	WaitsProgAllPark             = "all_park"
@@ -377,6 +383,7 @@ type WaitsMapSpecs struct {
 	Slots     *ebpf.MapSpec `ebpf:"slots"`
 	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
 	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
+	Windows   *ebpf.MapSpec `ebpf:"windows"`
 }
 
 // WaitsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -427,6 +434,7 @@ type WaitsMaps struct {
 	Slots     *ebpf.Map `ebpf:"slots"`
 	Sockets   *ebpf.Map `ebpf:"sockets"`
 	Stacks    *ebpf.Map `ebpf:"stacks"`
+	Windows   *ebpf.Map `ebpf:"windows"`
 }
 
 func (m *WaitsMaps) Close() error {
@@ -440,6 +448,7 @@ func (m *WaitsMaps) Close() error {
 		m.Slots,
 		m.Sockets,
 		m.Stacks,
+		m.Windows,
 	)
 }
 

@@ -98,6 +98,15 @@ func rawTracepoint(name, since string) Feature {
 	}}
 }
 
+// typedTracepoint is a raw tracepoint whose arguments the kernel knows the types
+// of, so that a program reads them without a helper.
+func typedTracepoint(name, since string) Feature {
+	return Feature{Name: "typed tracepoint " + name, Since: since, probe: func() error {
+		spec := &ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: name}
+		return probeProgram(spec, attachTracing)
+	}}
+}
+
 func kprobe(symbol string) Feature {
 	return Feature{Name: "kprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", probe: func() error {
 		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKprobe(symbol))

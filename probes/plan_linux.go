@@ -79,8 +79,8 @@ var needs = []need{
 					{bpf.WaitsProgPollKprobe, attachKprobe("do_epoll_wait")},
 					{bpf.WaitsProgPollKretprobe, attachKretprobe("do_epoll_wait")},
 				}},
-			{name: "tracepoint sys_exit", backend: BackendTracepoint, feature: rawTracepoint("sys_exit", "4.17"),
-				programs: []hookProgram{{bpf.WaitsProgPollSysExit, attachRawTracepoint("sys_exit")}}},
+			{name: "tracepoint sys_exit", backend: BackendTracepoint, feature: typedTracepoint("sys_exit", "5.5"),
+				programs: []hookProgram{{bpf.WaitsProgPollSysExit, attachTracing}}},
 		},
 	},
 	{
@@ -116,8 +116,8 @@ var needs = []need{
 		name: "sends on other sockets", part: "idle of UDP and unix sockets",
 		lacks: "no hook on sends of sockets other than TCP",
 		hooks: []hook{
-			{name: "tracepoint sock_send_length", feature: rawTracepoint("sock_send_length", "6.4"),
-				programs: []hookProgram{{bpf.WaitsProgSendOtherTracepoint, attachRawTracepoint("sock_send_length")}}, set: seesOtherSends},
+			{name: "tracepoint sock_send_length", feature: typedTracepoint("sock_send_length", "6.4"),
+				programs: []hookProgram{{bpf.WaitsProgSendOtherTracepoint, attachTracing}}, set: seesOtherSends},
 		},
 	},
 }

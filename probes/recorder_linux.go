@@ -480,7 +480,7 @@ type Counts struct{ Parks, Ends, LostRing, LostSlot, LostResume uint64 }
 func (r *Recorder) Counts() (Counts, error) {
 	c, err := readCounts(r.collection.Maps[bpf.WaitsMapCounters])
 	return Counts{
-		Parks: c[bpf.WaitsCounterPARKS], Ends: c[bpf.WaitsCounterENDS],
+		Parks: c[bpf.WaitsCounterHITS_PARK], Ends: c[bpf.WaitsCounterENDS],
 		LostRing: c[bpf.WaitsCounterLOST_RING], LostSlot: c[bpf.WaitsCounterLOST_SLOT],
 		LostResume: c[bpf.WaitsCounterLOST_RESUME],
 	}, err
