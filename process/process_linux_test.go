@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 	case "wait": // for the end of the input
 		fmt.Println("ready")
 		io.Copy(io.Discard, os.Stdin)
+	case "spin":
+		fmt.Println("ready")
+		for {
+		}
 	case "exec":
 		fmt.Println("ready")
 		os.Stdin.Read(make([]byte, 1))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,9 +36,10 @@ func (e *StartError) Unwrap() error { return e.Err }
 
 // Child is a program that was started in order to be watched.
 type Child struct {
-	cmd    *exec.Cmd
-	resume chan struct{} // closed by Resume: asks the tracing thread to let go
-	let    chan error    // what came of it
+	cmd     *exec.Cmd
+	release sync.Once
+	resume  chan struct{} // closed to ask the tracing thread to let go
+	let     chan error    // what came of it
 }
 
 // Start starts a command and stops it before its first instruction, until
@@ -123,7 +125,7 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Resume lets the child run, untraced. It is to be called once.
 func (c *Child) Resume() error {
-	close(c.resume)
+	c.release.Do(func() { close(c.resume) })
 	return <-c.let
 }
 
@@ -135,6 +137,7 @@ func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
 // been killed. Wait is to be called once.
 func (c *Child) Wait() (int, error) {
 	err := c.cmd.Wait()
+	c.release.Do(func() { close(c.resume) }) // for the tracing thread's sake
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return StatusTrouble, fmt.Errorf("waiting for %s: %w", c.cmd.Path, err)

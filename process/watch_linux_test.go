@@ -1,7 +1,12 @@
 package process
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,4 +155,66 @@ func TestNothingIsSaidOfWhatTheHostDoesNotCount(t *testing.T) {
 	if got := w.events(from, to); len(got) != 0 {
 		t.Errorf("events: %+v, want none", got)
 	}
+}
+
+// limitedCgroup makes a cgroup with a limit of CPU time and one below it, and
+// returns the directory of the latter.
+func limitedCgroup(t *testing.T) string {
+	t.Helper()
+	groups, err := openProcess(t, os.Getpid()).Cgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, ok := cpuCgroup(groups)
+	if !ok {
+		t.Skip("no cgroup with the cpu controller is mounted here")
+	}
+	limited := filepath.Join(own.Dir, fmt.Sprintf("netpolltrace-test-%d", os.Getpid()))
+	below := filepath.Join(limited, "below")
+	for _, dir := range []string{limited, below} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Skipf("no right to make cgroups here: %v", err)
+		}
+		t.Cleanup(func() { os.Remove(dir) })
+	}
+	file, limit := "cpu.max", "10000 100000"
+	if len(own.Controllers) > 0 {
+		file, limit = "cpu.cfs_quota_us", "10000"
+	}
+	if err := os.WriteFile(filepath.Join(limited, file), []byte(limit), 0o644); err != nil {
+		t.Skipf("no right to limit CPU time here: %v", err)
+	}
+	return below
+}
+
+func TestThrottlingByACgroupAboveIsSeen(t *testing.T) {
+	dir := limitedCgroup(t)
+	running := startOther(t, self(t), "spin")
+	p := openProcess(t, running.Process.Pid)
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(p.PID)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if quota := p.CPUQuota(); quota != 0.1 {
+		t.Fatalf("CPUQuota = %g, want 0.1", quota)
+	}
+	w := p.Watch(WatchConfig{})
+	first := w.read()
+	for { // until the limit was hit
+		events := w.events(first, w.read())
+		i := slices.IndexFunc(events, func(e wait.Event) bool { return e.Kind == wait.EventThrottled })
+		if i < 0 {
+			t.Fatalf("events %+v, want one of the limit", events)
+		}
+		if events[i].Count == 0 {
+			continue
+		}
+		for _, word := range []string{"quota_cpus=0.1 ", "cgroup=/", filepath.Base(filepath.Dir(dir))} {
+			if !strings.Contains(events[i].Note, word) {
+				t.Errorf("note %q, want %q in it", events[i].Note, word)
+			}
+		}
+		break
+	}
+	running.Process.Kill()
+	running.Wait()
 }
