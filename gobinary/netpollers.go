@@ -3,8 +3,11 @@ package gobinary
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // NetpollCall is one place from which the runtime polls the network.
@@ -16,29 +19,37 @@ type NetpollCall struct {
 	Poller string
 }
 
-// findNetpollers finds who calls netpoll, and netpollready where netpoll was
-// inlined.
+// InlinedPoll is a poll of the network without a call of netpoll.
+type InlinedPoll struct {
+	Place  Place  // the call of EpollWait, or of Syscall6 where that was inlined too
+	Poller string // as in NetpollCall
+}
+
+// findNetpollers finds who calls netpoll, or has it inlined.
 func (b *Binary) findNetpollers(p *Places) error {
-	netpoll, polls := b.known()[fnNetpoll]
-	ready, readies := b.known()[fnNetpollReady]
-	if !polls || !readies {
-		return fmt.Errorf("%s or %s is not in the executable", fnNetpoll, fnNetpollReady)
+	netpoll, ok := b.known()[fnNetpoll]
+	if !ok {
+		return fmt.Errorf("%s is not in the executable", fnNetpoll)
 	}
 	var without []string
 	for _, n := range netpollers {
 		if !b.has(n.function) {
 			continue // the other spelling of findRunnable, or inlined
 		}
-		_, list, err := b.code(n.function)
+		f, list, err := b.code(n.function)
 		if err != nil {
 			return err
 		}
-		calls, inlined := returnsOf(list, netpoll), returnsOf(list, ready)
-		name := b.pollerNames(n.poller, append(slices.Clone(calls), inlined...))
-		p.NetpollCalls = append(p.NetpollCalls, name(calls)...)
-		p.NetpollReadyCalls = append(p.NetpollReadyCalls, name(inlined)...)
+		calls, inlined := callsOf(list, netpoll), b.inlinedPolls(list)
 		if len(calls)+len(inlined) == 0 {
 			without = append(without, n.poller)
+		}
+		first := b.firstLine(append(slices.Clone(calls), inlined...))
+		for _, ins := range calls {
+			p.NetpollCalls = append(p.NetpollCalls, NetpollCall{ins.addr + ins.size, b.pollerAt(ins, n.poller, first)})
+		}
+		for _, ins := range inlined {
+			p.InlinedPolls = append(p.InlinedPolls, InlinedPoll{b.place(f, ins), b.pollerAt(ins, n.poller, first)})
 		}
 	}
 	if len(without) > 0 {
@@ -47,48 +58,64 @@ func (b *Binary) findNetpollers(p *Places) error {
 	return nil
 }
 
-// returnsOf lists the return addresses of the calls of a function.
-func returnsOf(list []instruction, callee Func) []uint64 {
-	var returns []uint64
+// callsOf lists the calls of a function.
+func callsOf(list []instruction, callee Func) []instruction {
+	var calls []instruction
 	for _, ins := range list {
 		if ins.op == opCall && ins.target == callee.Entry {
-			returns = append(returns, ins.addr+ins.size)
+			calls = append(calls, ins)
 		}
 	}
-	return returns
+	return calls
 }
 
-// pollerNames gives a function that names the polls of one caller. findRunnable
-// polls on two lines, of which the second may block; either may have been
-// inlined, in any order of addresses.
-func (b *Binary) pollerNames(name string, all []uint64) func([]uint64) []NetpollCall {
-	first := 0
-	for i, addr := range all {
-		if line := b.callLine(addr); i == 0 || line < first {
-			first = line
+// inlinedPolls lists the calls of epoll_wait in a body of netpoll that was
+// inlined into the function.
+func (b *Binary) inlinedPolls(list []instruction) []instruction {
+	var calls []instruction
+	for _, ins := range list {
+		if ins.op != opCall {
+			continue
+		}
+		callee, _ := b.FuncAt(ins.target)
+		if !strings.HasSuffix(callee.Name, ".EpollWait") && !strings.HasSuffix(callee.Name, ".Syscall6") {
+			continue
+		}
+		frames := b.Frames(ins.addr)
+		if slices.ContainsFunc(frames, func(f wait.Frame) bool { return f.Func == fnNetpoll }) {
+			calls = append(calls, ins)
 		}
 	}
-	return func(returns []uint64) []NetpollCall {
-		var calls []NetpollCall
-		for _, addr := range returns {
-			call := NetpollCall{Return: addr, Poller: name}
-			if name == findRunnable && b.callLine(addr) > first {
-				call.Poller = findRunnableBlocking
-			}
-			calls = append(calls, call)
-		}
-		return calls
-	}
+	return calls
 }
 
-// callLine is the line of the function that a call is in, also if the call was
-// inlined into it.
-func (b *Binary) callLine(returnAddress uint64) int {
-	frames := b.Frames(returnAddress - 1)
+// firstLine is the lowest line of a function that some of its instructions are on.
+func (b *Binary) firstLine(list []instruction) int {
+	first := math.MaxInt
+	for _, ins := range list {
+		first = min(first, b.outerLine(ins))
+	}
+	return first
+}
+
+// outerLine is the line of the function that an instruction is in, also if it
+// was inlined there.
+func (b *Binary) outerLine(ins instruction) int {
+	frames := b.Frames(ins.addr)
 	if len(frames) == 0 {
 		return 0
 	}
 	return frames[len(frames)-1].Line
+}
+
+// pollerAt names a poll. findRunnable polls on two lines, of which the second
+// may block; either may have been inlined, so that the order of addresses does
+// not tell.
+func (b *Binary) pollerAt(ins instruction, name string, first int) string {
+	if name == findRunnable && b.outerLine(ins) > first {
+		return findRunnableBlocking
+	}
+	return name
 }
 
 // findInlined says which of some functions were inlined somewhere in the

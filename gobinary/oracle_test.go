@@ -65,6 +65,9 @@ func checkFrames(t *testing.T, p program) {
 			want.File = ""
 		}
 		frames := b.Frames(want.PC - bias)
+		if want.Func == "" && len(frames) > 0 { // Go 1.21 to 1.23 cannot name the first function of the table
+			frames[0].Func = ""
+		}
 		if len(frames) == 0 || frames[0] != (wait.Frame{Func: want.Func, File: want.File, Line: want.Line}) {
 			if wrong++; wrong < 5 {
 				t.Errorf("%#x: %v, want %v", want.PC-bias, frames, want)
@@ -218,6 +221,9 @@ func checkPlaces(t *testing.T, p program) {
 		{"BlockEntry", places.Naive.BlockEntry, "func netpollblock("},
 		{"AfterPark", places.Naive.AfterPark, ""},
 	} {
+		if c.name == "NetpollReady" && !b.has(fnNetpollReady) {
+			continue // inlined everywhere
+		}
 		at := line(c.place.Addr)
 		mode := c.name == "NetpollReady" && strings.HasPrefix(at, "if mode == 'r'") // no prologue up to Go 1.21
 		if !strings.Contains(at, c.want) && !mode {
@@ -246,10 +252,10 @@ func checkNetpollers(t *testing.T, b *Binary, places *Places, line func(uint64) 
 			t.Errorf("%s polls on the line %q, want %q", c.Poller, at, want)
 		}
 	}
-	for _, c := range places.NetpollReadyCalls {
+	for _, c := range places.InlinedPolls {
 		found[c.Poller] = true
-		if frames := b.Frames(c.Return - 1); len(frames) < 2 || frames[len(frames)-2].Func != fnNetpoll {
-			t.Errorf("%s makes ready in %v, want netpoll inlined", c.Poller, frames)
+		if at := line(c.Place.Addr); !strings.Contains(at, "EpollWait(") || !c.Place.Emulated {
+			t.Errorf("%s polls inlined on the line %q", c.Poller, at)
 		}
 	}
 	for _, want := range []string{findRunnable, findRunnableBlocking, "pollWork", "sysmon", "startTheWorld"} {
@@ -262,13 +268,16 @@ func checkNetpollers(t *testing.T, b *Binary, places *Places, line func(uint64) 
 // checkBoundaries disassembles all of the runtime. The compiler's line tables
 // change only between instructions.
 func checkBoundaries(t *testing.T, p program) {
-	const lockPrefix = 0xf0
+	const (
+		lockPrefix = 0xf0
+		byteByByte = "runtime.sigreturn__sigaction" // each byte has a line of its own
+	)
 	b := p.open(t)
 	checked := 0
 	for i := range b.tab.funcs {
 		r := b.tab.record(i)
 		f := b.tab.function(i)
-		if !strings.HasPrefix(f.Name, "runtime.") {
+		if !strings.HasPrefix(f.Name, "runtime.") || f.Name == byteByByte {
 			continue
 		}
 		list, err := b.disassemble(f)

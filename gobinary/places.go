@@ -60,9 +60,9 @@ type Places struct {
 
 	// NetpollCalls are the calls of netpoll, to tell who polls by the return address.
 	NetpollCalls []NetpollCall
-	// NetpollReadyCalls are the calls of netpollready outside netpoll: there are
-	// some where PGO inlined netpoll into its callers.
-	NetpollReadyCalls []NetpollCall
+	// InlinedPolls are the calls of epoll_wait in callers of netpoll that PGO
+	// inlined netpoll into. Those polls do not pass Netpoll.
+	InlinedPolls []InlinedPoll
 
 	// Naive holds the places that other tools probe, to compare prices with.
 	Naive NaivePlaces
