@@ -80,7 +80,7 @@ func read(peer string, stack *wait.Stack, network time.Duration) wait.Wait {
 
 // overTCP says of a wait what the socket knew.
 func overTCP(w wait.Wait, rtt time.Duration, retransmits uint32) wait.Wait {
-	w.HasTCP, w.RTT, w.Retransmits = true, uint32(rtt/time.Microsecond), retransmits
+	w.HasTCP, w.MinRTT, w.Retransmits = true, uint32(rtt/time.Microsecond), retransmits
 	return w
 }
 
@@ -94,11 +94,11 @@ func TestSlowPeer(t *testing.T) {
 			s.wait(40, overTCP(read("redis-0:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
 			s.wait(40, overTCP(read("redis-1:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
 			s.wait(40, overTCP(read("redis-2:6379", cacheStack, 12*ms), 300*time.Microsecond, 0))
-		}, []string{"slow_peer: redis-2:6379 answers in 12.0 ms (p50); redis-0:6379, redis-1:6379 in 0.4 ms. The wire is fine (RTT 0.3 ms, 0 retransmits)."}},
+		}, []string{"slow_peer: redis-2:6379 answers in 12.0 ms (p50); redis-0:6379, redis-1:6379 in 0.4 ms. The wire is fine (least RTT 0.3 ms, 0 retransmits)."}},
 		{"behind a bad wire", func(s *session) {
 			s.wait(40, overTCP(read("a:1", cacheStack, ms), ms, 0))
 			s.wait(40, overTCP(read("b:1", cacheStack, 50*ms), 48*ms, 1))
-		}, []string{"slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms. The wire is part of it (RTT 48.0 ms, 40 retransmits)."}},
+		}, []string{"slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms. The wire is part of it (least RTT 48.0 ms, 40 retransmits)."}},
 		{"not TCP", func(s *session) {
 			s.wait(40, read("/run/a", cacheStack, ms))
 			s.wait(40, read("/run/b", cacheStack, 50*ms))

@@ -32,7 +32,9 @@ const (
 // same port are compared, and only if the others are alike.
 //
 // It looks at the time until the kernel had the answer, without the time in
-// which none was owed: what the program or its CPU adds is not the peer's.
+// which none was owed: what the program or its CPU adds is not the peer's. The
+// wire is judged by the least round trip: the smoothed one holds the peer's own
+// time wherever the answer carries the acknowledgement.
 type slowPeer struct {
 	empty   report.Distribution // what a new peer begins with
 	peers   map[peerLine]*peerStats
@@ -46,8 +48,7 @@ type peerStats struct {
 	peer     string
 	library  bool // the line is not of the program itself
 	answers  report.Distribution
-	rtt      time.Duration // sum
-	rtts     uint64
+	rtt      time.Duration // the least round trip; 0 until there is one
 	resent   uint64
 	answered time.Duration // sum of answers
 }
@@ -79,8 +80,9 @@ func (s *slowPeer) Wait(w *wait.Wait) error {
 	stats.answers.Add(answer, 1)
 	stats.answered += answer
 	if w.HasTCP {
-		stats.rtt += time.Duration(w.RTT) * time.Microsecond
-		stats.rtts++
+		if rtt := time.Duration(w.MinRTT) * time.Microsecond; stats.rtt == 0 || rtt < stats.rtt {
+			stats.rtt = rtt
+		}
 		stats.resent += uint64(w.Retransmits)
 	}
 	return nil
@@ -225,17 +227,16 @@ func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) rep
 			"lost_ns": float64(p.answered) - float64(usual)*float64(p.answers.Count()),
 		},
 	}
-	if p.rtts == 0 {
+	if p.rtt == 0 {
 		return f
 	}
-	rtt := p.rtt / time.Duration(p.rtts)
-	f.Numbers["rtt_ns"], f.Numbers["retransmits"] = float64(rtt), float64(p.resent)
+	f.Numbers["min_rtt_ns"], f.Numbers["retransmits"] = float64(p.rtt), float64(p.resent)
 	verdict := "The wire is fine"
-	if float64(rtt) > wireShare*float64(own) || p.resent*wireResentPer > p.answers.Count() {
+	if float64(p.rtt) > wireShare*float64(own) || p.resent*wireResentPer > p.answers.Count() {
 		verdict = "The wire is part of it"
 	}
-	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (RTT %s, %s retransmits).",
-		verdict, report.FormatDuration(rtt), report.FormatCount(p.resent)))
+	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (least RTT %s, %s retransmits).",
+		verdict, report.FormatDuration(p.rtt), report.FormatCount(p.resent)))
 	return f
 }
 

@@ -48,6 +48,7 @@ func columns() []column {
 		{"local", optional, words[int16](waitRows, maxWord, func(r *row) *string { return &r.Local })},
 		{"peer", optional, words[int16](waitRows, maxWord, func(r *row) *string { return &r.Peer })},
 		{"rtt_us", optional, figureIf(hasTCP, arrow.PrimitiveTypes.Uint32, func(r *row) *uint32 { return &r.RTT })},
+		{"min_rtt_us", optional, figureIf(hasTCP, arrow.PrimitiveTypes.Uint32, func(r *row) *uint32 { return &r.MinRTT })},
 		{"retransmits", optional, figureIf(hasTCP, arrow.PrimitiveTypes.Uint32, func(r *row) *uint32 { return &r.Retransmits })},
 		{"poller", optional, words[int8](waitRows, maxWord, func(r *row) *string { return &r.Poller })},
 		{"p", optional, figureOr(-1, arrow.PrimitiveTypes.Int32, func(r *row) *int32 { return &r.P })},

@@ -50,6 +50,7 @@ func TestColumnsKeepTheirPromise(t *testing.T) {
 		"local " + word("int16") + " null",
 		"peer " + word("int16") + " null",
 		"rtt_us uint32 null",
+		"min_rtt_us uint32 null",
 		"retransmits uint32 null",
 		"poller " + word("int8") + " null",
 		"p int32 null",

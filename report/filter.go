@@ -58,6 +58,7 @@ type fields struct {
 	PeerIP      string        `expr:"peer_ip"`
 	FD          int           `expr:"fd" null:"-1"`
 	RTT         time.Duration `expr:"rtt" null:"-1"`
+	MinRTT      time.Duration `expr:"min_rtt" null:"-1"`
 	Retransmits int           `expr:"retransmits" null:"-1"`
 
 	Goid      int    `expr:"goid" null:"0"`
@@ -84,12 +85,13 @@ func (f *fields) fill(w *wait.Wait) {
 		Kind: string(w.Kind), Reason: w.Reason, Op: string(w.Op), Outcome: string(w.Outcome),
 		Count: int(w.Count), StartedBefore: w.StartedBefore,
 		Proto: w.Proto, Role: string(w.Role), Local: w.Local, Peer: w.Peer, PeerIP: hostOf(w.Peer),
-		FD: int(w.FD), RTT: wait.Unmeasured, Retransmits: -1,
+		FD: int(w.FD), RTT: wait.Unmeasured, MinRTT: wait.Unmeasured, Retransmits: -1,
 		Goid: int(w.Goid), Goroutine: int(w.Goid), WakerGoid: int(w.WakerGoid), Start: w.StartFunc,
 		Poller: w.Poller, P: int(w.P), TID: int(w.TID), Thread: int(w.TID), PID: -1,
 	}
 	if w.HasTCP {
 		f.RTT = time.Duration(w.RTT) * time.Microsecond
+		f.MinRTT = time.Duration(w.MinRTT) * time.Microsecond
 		f.Retransmits = int(w.Retransmits)
 	}
 	if w.Stack != nil {
