@@ -185,9 +185,9 @@ func (p *Process) newReader(b *gobinary.Binary) (*reader, error) {
 	}, nil
 }
 
-// maxGoroutines bounds the goroutines, dead ones included, of a process that
-// is to be believed: a g takes at least 2 KiB of stack beside itself.
-const maxGoroutines = 1 << 26
+// maxGoroutines bounds the goroutines, dead ones included, that are believed
+// and read: with their stacks so many take 20 GB at least.
+const maxGoroutines = 1 << 23
 
 // addresses reads the runtime's list of all goroutines, which never shrinks.
 func (r *reader) addresses() ([]uint64, error) {
@@ -228,13 +228,19 @@ func (r *reader) word(addr uint64) (uint64, error) {
 }
 
 func (r *reader) words(addr, n uint64) ([]uint64, error) {
-	raw := make([]byte, 8*n)
-	if _, err := r.p.ReadAt(raw, int64(addr)); err != nil {
-		return nil, err
-	}
-	words := make([]uint64, n)
-	for i := range words {
-		words[i] = binary.LittleEndian.Uint64(raw[8*i:])
+	const most = 1 << 13 // that are read at once
+	words := make([]uint64, 0, n)
+	raw := make([]byte, 8*min(n, most))
+	for n > 0 {
+		part := raw[:8*min(n, most)]
+		if _, err := r.p.ReadAt(part, int64(addr)); err != nil {
+			return nil, err
+		}
+		for at := 0; at < len(part); at += 8 {
+			words = append(words, binary.LittleEndian.Uint64(part[at:]))
+		}
+		addr += uint64(len(part))
+		n -= uint64(len(part)) / 8
 	}
 	return words, nil
 }
