@@ -67,7 +67,8 @@ func NewReader(in io.Reader, limits Limits) (*Reader, error) {
 	return r, nil
 }
 
-// begin reads the first segment, which has the schema and no rows.
+// begin reads the first segment, which has the schema and, from our writer, no
+// rows.
 func (r *Reader) begin() error {
 	err := r.messages.next()
 	if err != nil {
@@ -129,7 +130,10 @@ func (r *Reader) Close() error {
 // that the sink gets stay valid; a text or stack that occurs again is mostly the
 // same pointer, and always equal. It can be called once.
 func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
-	for r.damage == nil {
+	for {
+		if err := r.deliver(ctx, sink); err != nil {
+			return err
+		}
 		err := guarded(r.segment)
 		if r.messages.failed != nil {
 			return fmt.Errorf("reading the recording: %w", err)
@@ -141,9 +145,6 @@ func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 		if err != nil {
 			r.damage = &Damage{Cut: err == errCut, Offset: r.whole, Cause: err}
 			break
-		}
-		if err := r.deliver(ctx, sink); err != nil {
-			return err
 		}
 	}
 	return r.reportSkipped(sink)

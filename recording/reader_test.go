@@ -182,7 +182,8 @@ func withFormat(metadata arrow.Metadata, version string) arrow.Metadata {
 	return arrow.NewMetadata(metadata.Keys(), values)
 }
 
-// forge is a sealed recording with one row of the named columns. Names that are
+// forge is a sealed recording with one row, in its first batch, of the named
+// columns. Names that are
 // no columns become columns of texts. What other holds takes the place of a
 // column.
 func forge(t testing.TB, names []string, other map[string]arrow.Array, metadata arrow.Metadata) []byte {
@@ -209,7 +210,7 @@ func forge(t testing.TB, names []string, other map[string]arrow.Array, metadata 
 		arrays = append(arrays, a)
 	}
 	batch := array.NewRecordBatch(arrow.NewSchema(fields, &metadata), arrays, 1)
-	return seal(t, batch.NewSlice(0, 0), batch)
+	return seal(t, batch)
 }
 
 // seal is the stream of the batches with their seals.
