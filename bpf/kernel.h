@@ -177,3 +177,20 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/* Since Linux 6.2 a pointer can be given its type, and be read without a call
+ * of a helper: a fifth of the price. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+
+/* A field of a struct of the kernel; pointer is of that type, or a number. */
+#define READ_FIELD(type, pointer, field)                                                            \
+	({                                                                                         \
+		struct type *object = (struct type *)(pointer);                                     \
+		typeof(object->field) value;                                                        \
+		if (bpf_rdonly_cast)                                                                \
+			value = ((struct type *)bpf_rdonly_cast(                                    \
+					 object, bpf_core_type_id_kernel(struct type)))->field;     \
+		else                                                                                \
+			value = BPF_CORE_READ(object, field);                                       \
+		value;                                                                              \
+	})

@@ -117,24 +117,12 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
-/* The socket of a descriptor, as one or the other. A function and not a cast in
- * place: BPF_CORE_READ would take pd->sk for a field of the kernel's. */
-static __always_inline struct sock *sock_of(struct pd_slot *pd)
-{
-	return (struct sock *)pd->sk;
-}
-
-static __always_inline struct tcp_sock *tcp_of(struct pd_slot *pd)
-{
-	return (struct tcp_sock *)pd->sk;
-}
-
 /* How much the socket has handed to its readers: only whether it changes
  * matters. TCP says it itself. */
 static __always_inline __u32 received(struct pd_slot *pd)
 {
 	if (pd->kind == FD_TCP)
-		return BPF_CORE_READ(tcp_of(pd), copied_seq);
+		return READ_FIELD(tcp_sock, pd->sk, copied_seq);
 	return pd->received;
 }
 
@@ -143,7 +131,7 @@ static __always_inline __u32 received(struct pd_slot *pd)
  * kernel keeps both times in jiffies, and a tie counts as owed. */
 static __always_inline void guess_owed(struct pd_slot *pd)
 {
-	struct tcp_sock *tcp = tcp_of(pd);
+	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
 	__u32 sent, last_received;
 
 	pd->owed_ns = 0;
@@ -162,36 +150,37 @@ static __always_inline void guess_owed(struct pd_slot *pd)
 /* Whether a read or an accept would not block. */
 static __always_inline int readable(struct pd_slot *pd)
 {
-	struct sock *sk = sock_of(pd);
+	struct sock *sk = (struct sock *)pd->sk;
 
 	if (!sk)
 		return 0;
-	if ((BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN) || BPF_CORE_READ(sk, sk_err))
+	if (pd->kind == FD_TCP && pd->role != ROLE_LISTENING &&
+	    READ_FIELD(tcp_sock, sk, rcv_nxt) != received(pd))
 		return 1;
-	if (pd->kind == FD_MPTCP && pd->role == ROLE_LISTENING)
-		sk = first_subflow(sk);
-	if (pd->kind == FD_TCP || pd->kind == FD_MPTCP) {
-		if (pd->role == ROLE_LISTENING)
-			return BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.rskq_accept_head) != NULL;
-		if (pd->kind == FD_TCP)
-			return BPF_CORE_READ(tcp_of(pd), rcv_nxt) != received(pd);
+	if ((READ_FIELD(sock, sk, sk_shutdown) & RCV_SHUTDOWN) || READ_FIELD(sock, sk, sk_err))
+		return 1;
+	if (pd->role == ROLE_LISTENING && (pd->kind == FD_TCP || pd->kind == FD_MPTCP)) {
+		if (pd->kind == FD_MPTCP)
+			sk = first_subflow(sk);
+		return sk && READ_FIELD(inet_connection_sock, sk, icsk_accept_queue.rskq_accept_head) != NULL;
 	}
-	if (pd->kind == FD_UDP && BPF_CORE_READ((struct udp_sock *)sk, reader_queue.qlen))
+	if (pd->kind == FD_TCP)
+		return 0;
+	if (pd->kind == FD_UDP && READ_FIELD(udp_sock, sk, reader_queue.qlen))
 		return 1;
-	return BPF_CORE_READ(sk, sk_receive_queue.qlen) != 0;
+	return READ_FIELD(sock, sk, sk_receive_queue.qlen) != 0;
 }
 
 /* Whether a write would not block, by the rule of sk_stream_is_writeable: a
  * third of the send buffer is free. The end of a connect is a writable socket. */
 static __always_inline int writable(struct pd_slot *pd)
 {
-	struct sock *sk = sock_of(pd);
 	int queued, size;
 
-	if (pd->kind != FD_TCP || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_SYN_SENT)
+	if (pd->kind != FD_TCP || READ_FIELD(sock_common, pd->sk, skc_state) == TCP_SYN_SENT)
 		return 0;
-	queued = BPF_CORE_READ(sk, sk_wmem_queued);
-	size = BPF_CORE_READ(sk, sk_sndbuf);
+	queued = READ_FIELD(sock, pd->sk, sk_wmem_queued);
+	size = READ_FIELD(sock, pd->sk, sk_sndbuf);
 	return size - queued >= queued >> 1;
 }
 

@@ -124,7 +124,7 @@ static __always_inline struct pd_slot *descriptor(__u64 gpp, struct slot *slot)
 
 static __always_inline __u32 retransmits(struct pd_slot *pd)
 {
-	return pd->kind == FD_TCP ? BPF_CORE_READ(tcp_of(pd), total_retrans) : 0;
+	return pd->kind == FD_TCP ? READ_FIELD(tcp_sock, pd->sk, total_retrans) : 0;
 }
 
 /* A connect is a wait to write on a socket that has sent nothing yet: over
@@ -133,7 +133,7 @@ static __always_inline __u8 operation(struct pd_slot *pd, int write)
 {
 	if (!write)
 		return pd->role == ROLE_LISTENING ? OP_ACCEPT : OP_READ;
-	if (pd->kind == FD_TCP && pd->role == ROLE_DIALED && !BPF_CORE_READ(tcp_of(pd), bytes_sent))
+	if (pd->kind == FD_TCP && pd->role == ROLE_DIALED && !READ_FIELD(tcp_sock, pd->sk, bytes_sent))
 		return OP_CONNECT;
 	return OP_WRITE;
 }
@@ -249,13 +249,11 @@ static __always_inline __u8 outcome(struct slot *slot, __u64 old)
 
 static __always_inline void finish_tcp(struct wait_record *r, struct slot *slot, struct pd_slot *pd)
 {
-	struct tcp_sock *tcp = tcp_of(pd);
-
 	if (pd->kind != FD_TCP || pd->role == ROLE_LISTENING || r->outcome == OUTCOME_CLOSED)
 		return;
-	r->rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
-	r->min_rtt_us = BPF_CORE_READ(tcp, rtt_min.s[0].v);
-	r->retransmits = BPF_CORE_READ(tcp, total_retrans) - slot->retransmits;
+	r->rtt_us = READ_FIELD(tcp_sock, pd->sk, srtt_us) >> 3;
+	r->min_rtt_us = READ_FIELD(tcp_sock, pd->sk, rtt_min.s[0].v);
+	r->retransmits = READ_FIELD(tcp_sock, pd->sk, total_retrans) - slot->retransmits;
 	r->flags |= WAIT_HAS_TCP;
 }
 
