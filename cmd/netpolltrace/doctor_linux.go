@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netpolltrace/netpolltrace/doctor"
+	"github.com/netpolltrace/netpolltrace/process"
+)
+
+func newDoctor() *cobra.Command {
+	var target targetFlags
+	var format string
+	c := &cobra.Command{
+		Use:   "doctor [-p PID | --name NAME]",
+		Short: "Tell what can be recorded here, what cannot, and how to mend it",
+		Long: `Tells what can be recorded on this machine and, if one is given, of a process:
+kernel, rights, each hook and what is measured with it, each place and variable
+of the process's Go runtime. It finds out by trying: it records an exchange of
+its own, and puts the probes of each mode into the process for a moment.
+
+The exit status is 2 if nothing can be recorded.`,
+		Example: `  netpolltrace doctor
+  sudo netpolltrace doctor --name checkout-api`,
+		RunE: func(c *cobra.Command, args []string) error {
+			write, known := diagnosisFormats[format]
+			if !known {
+				return fmt.Errorf("there is no format %q: choose text or json", format)
+			}
+			report, err := doctor.Examine(contextOr(c.Context()), targetOpener(target, args))
+			if err != nil {
+				return err
+			}
+			if err := write(report, os.Stdout); err != nil {
+				return fmt.Errorf("printing what doctor found: %w", err)
+			}
+			if len(report.Recordable) == 0 {
+				return &exitError{statusTrouble, nil} // the report's last line says it
+			}
+			return nil
+		},
+		Args: cobra.MaximumNArgs(1),
+	}
+	target.add(c.Flags())
+	c.Flags().StringVar(&format, "format", "text", "how to print it: text, json")
+	return c
+}
+
+// targetOpener is nil if no process is named.
+func targetOpener(target targetFlags, args []string) doctor.Opener {
+	if len(args) == 0 && !target.given() {
+		return nil
+	}
+	return func() (*process.Process, error) { return openTarget(target, args) }
+}
+
+// diagnosisFormats are the ways to print what the doctor found.
+var diagnosisFormats = map[string]func(*doctor.Report, io.Writer) error{
+	"text": (*doctor.Report).WriteText,
+	"json": (*doctor.Report).WriteJSON,
+}
