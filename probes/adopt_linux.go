@@ -29,19 +29,21 @@ func (r *Recorder) Adopt(before *process.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	after, err := r.target.Process.Goroutines(r.target.Binary)
+	return r.findPhantoms(entered)
+}
+
+func (r *Recorder) findPhantoms(entered []*process.Goroutine) error {
+	addrs := make([]uint64, len(entered))
+	for i, g := range entered {
+		addrs[i] = g.Addr
+	}
+	states, err := r.target.Process.States(r.target.Layout, addrs)
 	if err != nil {
 		return fmt.Errorf("looking at the waiting goroutines again: %w", err)
 	}
-	still := make(map[uint64]uint64, len(after.Goroutines))
-	for i := range after.Goroutines {
-		if g := &after.Goroutines[i]; g.Status == process.GWaiting {
-			still[g.Addr] = g.Goid
-		}
-	}
 	r.phantoms = make(map[uint64]uint64)
-	for _, g := range entered {
-		if still[g.Addr] != g.Goid {
+	for i, g := range entered {
+		if !waits(states[i].Status) || states[i].Goid != g.Goid {
 			r.phantoms[g.Addr] = g.Goid
 		}
 	}
@@ -59,12 +61,14 @@ func (r *Recorder) adoptable(s *process.Snapshot) []*process.Goroutine {
 	var waiting []*process.Goroutine
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
-		if g.Status == process.GWaiting && (r.plan.Mode == ModeAll || g.PollDesc != 0) {
+		if waits(g.Status) && (r.plan.Mode == ModeAll || g.PollDesc != 0) {
 			waiting = append(waiting, g)
 		}
 	}
 	return waiting
 }
+
+func waits(s process.GoroutineStatus) bool { return s == process.GWaiting || s == process.GLeaked }
 
 // describeDescriptors has the kernel side look at the descriptors.
 func (r *Recorder) describeDescriptors(waiting []*process.Goroutine) error {
