@@ -1,0 +1,38 @@
+# What a person needs. Nothing but Go is wanted for build, demo and test; demo
+# and the tests of live recordings take root.
+
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
+
+.PHONY: build demo test bench generate lint tracefs
+
+build: ## ./netpolltrace
+	go build -o netpolltrace ./cmd/netpolltrace
+
+demo: build tracefs ## record a small workload with known faults and print the report
+	./netpolltrace demo
+
+test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
+	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
+
+bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
+	go run ./bench
+	go test -run '^$$' -bench . -benchmem ./...
+
+generate: ## compile bpf/ again; takes clang-19, llvm-19 and libbpf-dev
+	go generate ./...
+
+lint: ## formatting, go vet, staticcheck, go.mod
+	@test -z "$$(gofmt -l .)" || { echo "not formatted: $$(gofmt -l . | tr '\n' ' ')"; exit 1; }
+	go vet ./...
+	go -C testdata vet ./...
+	go tool staticcheck ./...
+	go mod verify
+	go mod tidy -diff
+
+# Return probes are made through tracefs, which containers and small systems do
+# not always mount.
+tracefs:
+	@if [ "$$(id -u)" = 0 ] && [ -d /sys/kernel/tracing ] && ! grep -qs ' /sys/kernel/tracing ' /proc/mounts; then \
+		mount -t tracefs tracefs /sys/kernel/tracing || echo "tracefs cannot be mounted here: kernel return probes will not be used"; \
+	fi
