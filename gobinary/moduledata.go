@@ -9,7 +9,6 @@ import (
 // the inline trees are.
 type moduledata struct {
 	text   uint64 // what pclntab's entries are relative to
-	etext  uint64
 	gofunc uint64 // what _func's funcdata offsets are relative to
 }
 
@@ -54,9 +53,8 @@ func findModuledata(img *image, t *pclntab, v version) (moduledata, error) {
 		}
 		return moduledata{
 			text:   word(moduleText),
-			etext:  word(moduleEtext),
 			gofunc: word(moduleGofunc(v)),
 		}, nil
 	}
-	return moduledata{}, fmt.Errorf("no moduledata points to the %s", t.describe())
+	return moduledata{}, fmt.Errorf("no moduledata points to the %s: the executable is damaged or altered; build it again", t.describe())
 }

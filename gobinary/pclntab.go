@@ -44,7 +44,7 @@ const (
 // pcHeaderSize is the size of runtime.pcHeader on 64-bit systems.
 const pcHeaderSize = 8 + 8*8
 
-var errNoPCLNTab = errors.New("no pclntab of Go 1.18 or newer in it")
+var errNoPCLNTab = errors.New("no pclntab in a known layout; if the executable is packed, unpack it, if not, use a newer netpolltrace")
 
 // findPCLNTab finds the table by its section, or by its first bytes where the
 // linker merged the sections (external linking of PIE up to Go 1.25).
