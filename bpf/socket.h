@@ -184,6 +184,22 @@ static __always_inline int writable(struct pd_slot *pd)
 	return size - queued >= queued >> 1;
 }
 
+/* Forgets what a pollDesc served until now. Its socket may be another's by now,
+ * which then stands in sockets under another pollDesc. */
+static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
+{
+	__u64 *owner = bpf_map_lookup_elem(&sockets, &pd->sk);
+
+	if (owner && *owner == pd_addr)
+		bpf_map_delete_elem(&sockets, &pd->sk);
+	pd->announced = 0;
+	pd->kind = FD_UNKNOWN;
+	pd->role = ROLE_NONE;
+	pd->file = 0;
+	pd->sk = 0;
+	pd->owed_ns = 0;
+}
+
 /* Fills in what fd is, for a pollDesc that serves it from now on, and tells
  * user space. The record is large, hence on the ring buffer and not on the
  * stack. */
@@ -193,7 +209,7 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	__u16 mode;
 	__u8 state;
 
-	pd->announced = 0;
+	forget(pd_addr, pd);
 	if (!r) {
 		count(NO_SOCKET_RECORD);
 		return;
@@ -205,7 +221,6 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	r->fd = pd->fd;
 	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
 	r->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	pd->sk = 0;
 	if (mode == S_IFSOCK) {
 		struct sock *sk = socket_of(file);
 

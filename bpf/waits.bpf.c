@@ -324,22 +324,20 @@ int target_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* The reader of the iterator is the tracer, so the current task tells at which
+ * level of PID namespaces config.pid counts. */
 static __always_inline int is_target(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	unsigned int level = BPF_CORE_READ(pid, level);
-	struct upid upid;
+	struct task_struct *tracer = (struct task_struct *)bpf_get_current_task();
+	struct pid *pid = BPF_CORE_READ(task, thread_pid), *ours = BPF_CORE_READ(tracer, thread_pid);
+	unsigned int level = BPF_CORE_READ(ours, level);
+	struct upid upid, our_upid;
 
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || BPF_CORE_READ(pid, level) < level)
 		return 0;
-	for (unsigned int i = 0; i < 33 && i <= level; i++) { /* MAX_PID_NS_LEVEL */
-		bpf_core_read(&upid, sizeof(upid), &pid->numbers[i]);
-		if (upid.nr != config.pid)
-			continue;
-		if (!config.pidns_inum ? i == 0 : BPF_CORE_READ(upid.ns, ns.inum) == config.pidns_inum)
-			return 1;
-	}
-	return 0;
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]);
+	bpf_core_read(&our_upid, sizeof(our_upid), &ours->numbers[level]);
+	return upid.nr == config.pid && upid.ns == our_upid.ns;
 }
 
 /* Visits the open files of every task once: learns which task is the target,
