@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
@@ -93,10 +94,11 @@ func checkCPUs(s *subject) Finding {
 		return f
 	}
 	f.Detail += fmt.Sprintf(", for %.3g of their time by cgroups", s.quota)
-	if s.snapshot != nil && float64(s.snapshot.GOMAXPROCS) > s.quota+1 {
+	enough := math.Ceil(s.quota)
+	if s.snapshot != nil && float64(s.snapshot.GOMAXPROCS) > enough {
 		f.State = Warn
 		f.Detail += fmt.Sprintf("; GOMAXPROCS is %d, so that it may be throttled", s.snapshot.GOMAXPROCS)
-		f.Cure = fmt.Sprintf("start it with GOMAXPROCS=%.0f, or raise the limit", max(s.quota, 1))
+		f.Cure = fmt.Sprintf("start it with GOMAXPROCS=%.0f, or raise the limit", enough)
 	}
 	return f
 }
@@ -258,7 +260,7 @@ func checkMissing(s *subject) Finding {
 	if s.places == nil || len(s.places.Missing) == 0 {
 		return Finding{State: OK, Detail: "nothing that is known of"}
 	}
-	f := Finding{State: Warn, Detail: fmt.Sprintf("%d things", len(s.places.Missing)),
+	f := Finding{State: Warn, Detail: fmt.Sprintf("%d sorts of calls", len(s.places.Missing)),
 		Cure: "build the program without a profile (-pgo=off), if this matters to you"}
 	for _, missing := range s.places.Missing {
 		f.Parts = append(f.Parts, Finding{State: Note, Detail: missing})

@@ -30,7 +30,7 @@ The exit status is 2 if nothing can be recorded.`,
 			if !known {
 				return fmt.Errorf("there is no format %q: choose text or json", format)
 			}
-			report, err := doctor.Examine(contextOr(c.Context()), targetOpener(target, args))
+			report, err := doctor.Examine(c.Context(), targetOpener(target, args))
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ The exit status is 2 if nothing can be recorded.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	target.add(c.Flags())
-	c.Flags().StringVar(&format, "format", "text", "how to print it: text, json")
+	c.Flags().StringVar(&format, "format", "text", "how to print it, a `FORMAT`: text, json")
 	return c
 }
 
