@@ -113,7 +113,10 @@ func (b *busyProcessors) finding(late []*lineStats) report.Finding {
 	}
 	second := report.FormatDuration(total) + ": data ready, nobody ran."
 	third := " Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
-	if n := b.throttled.gomaxprocs; n > 0 {
+	switch n := b.throttled.gomaxprocs; {
+	case n == 1:
+		third = " The only processor (GOMAXPROCS 1) was busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
+	case n > 1:
 		third = fmt.Sprintf(" All %d processors (GOMAXPROCS) were busy: look for long computations in a CPU profile, or raise it.", n)
 	}
 	return report.Finding{

@@ -71,15 +71,22 @@ func keyTable() []keyDef {
 	}
 }
 
-func keyNamed(name Key) (keyDef, error) {
+// KeyNames are the keys of --by.
+func KeyNames() []string {
 	var names []string
+	for _, def := range keyTable() {
+		names = append(names, string(def.name))
+	}
+	return names
+}
+
+func keyNamed(name Key) (keyDef, error) {
 	for _, def := range keyTable() {
 		if def.name == name {
 			return def, nil
 		}
-		names = append(names, string(def.name))
 	}
-	return keyDef{}, fmt.Errorf("unknown key %q; keys: %s", name, strings.Join(names, ", "))
+	return keyDef{}, fmt.Errorf("unknown key %q; keys: %s", name, strings.Join(KeyNames(), ", "))
 }
 
 // ParseKeys reads a list of keys as --by takes it: peer,line. Its error says

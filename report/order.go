@@ -43,18 +43,25 @@ func orderTable() []orderDef {
 	}
 }
 
+// OrderNames are the orders of --sort.
+func OrderNames() []string {
+	var names []string
+	for _, def := range orderTable() {
+		names = append(names, def.name)
+	}
+	return names
+}
+
 func orderNamed(name string, idle bool) (order, error) {
 	if name == "" {
 		name = "total"
 	}
-	var names []string
 	for _, def := range orderTable() {
 		if def.name == name {
 			return order{idle: idle, measure: def.measure}, nil
 		}
-		names = append(names, def.name)
 	}
-	return order{}, fmt.Errorf("unknown order %q; orders: %s", name, strings.Join(names, ", "))
+	return order{}, fmt.Errorf("unknown order %q; orders: %s", name, strings.Join(OrderNames(), ", "))
 }
 
 // sort sorts by the measure, then by open waits and by name, so that the same

@@ -40,7 +40,7 @@ goroutines that make others late, deadlines, idle connections), records it and
 prints the report: first its waits in the netpoller, then all of its waits.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(contextOr(c.Context()), os.Interrupt)
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 			defer stop()
 			for i, d := range demoRuns {
 				if i > 0 {
@@ -73,7 +73,7 @@ func (d demoRun) record(ctx context.Context, pid int) error {
 	}
 	defer target.Close()
 	flags := newRecordFlags()
-	flags.mode, flags.duration, flags.reportOnly = string(d.mode), d.duration, true
+	flags.mode, flags.duration, flags.reportOnly = d.mode, d.duration, true
 	flags.maxOverhead = 0 // this program is there to be recorded
 	return recordProcess(ctx, flags, target, true)
 }
@@ -118,7 +118,7 @@ func newWorkload() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("finding our own executable: %w", err)
 			}
-			return workload.Run(untilClosed(contextOr(c.Context()), os.Stdin), os.Stdout, workload.Options{
+			return workload.Run(untilClosed(c.Context(), os.Stdin), os.Stdout, workload.Options{
 				Mode: workload.Mode(args[0]), Idle: workload.DefaultIdle, Peers: []string{self, "demo-peers"},
 			})
 		},
@@ -130,7 +130,7 @@ func newPeers() *cobra.Command {
 	return &cobra.Command{
 		Use: "demo-peers", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return workload.Peers(contextOr(c.Context()), os.Stdin, os.Stdout)
+			return workload.Peers(c.Context(), os.Stdin, os.Stdout)
 		},
 	}
 }

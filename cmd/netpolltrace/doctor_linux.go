@@ -45,7 +45,7 @@ The exit status is 2 if nothing can be recorded.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	target.add(c.Flags())
-	c.Flags().StringVar(&format, "format", "text", "how to print it, a `FORMAT`: text, json")
+	c.Flags().StringVar(&format, "format", "text", "the `FORMAT` to print: text, json")
 	return c
 }
 

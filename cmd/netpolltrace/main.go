@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func main() {
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.Execute()
+	err := root.ExecuteContext(context.Background())
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -84,6 +85,9 @@ line, how long, and whose time it was: the network's, the netpoller's or the Go
 scheduler's.
 
 With a PID or the name of a program it records ten seconds and prints a report.`,
+		Example: `  netpolltrace demo
+  netpolltrace checkout-api
+  netpolltrace 4171`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

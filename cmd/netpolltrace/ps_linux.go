@@ -38,7 +38,7 @@ ptrace, which the program's own user has on most machines.`,
 	}
 	target.add(c.Flags())
 	c.Flags().StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default reason,peer,stack)")
-	c.Flags().IntVar(&o.top, "top", 0, "show so many rows; -1 shows all (default 20)")
+	c.Flags().IntVar(&o.top, "top", 0, "show `N` rows; -1: all (default 20)")
 	c.Flags().StringVar(&o.filter, "filter", "", "show only goroutines for which this `EXPRESSION` holds")
 	return c
 }

@@ -34,8 +34,8 @@ type recordFlags struct {
 	target      targetFlags
 	duration    time.Duration
 	output      string
-	mode        string
-	backend     string
+	mode        probes.Mode
+	backend     probes.Backend
 	maxOverhead percentage
 	readyFile   string
 	redact      bool
@@ -47,25 +47,26 @@ type recordFlags struct {
 
 func newRecordFlags() *recordFlags {
 	return &recordFlags{
-		duration: defaultDuration, mode: string(probes.ModeAuto), maxOverhead: 0.05,
+		duration: defaultDuration, mode: probes.ModeAuto, maxOverhead: 0.05,
 		ringMiB: probes.DefaultOptions().RingBuffer >> 20, limits: probes.DefaultOptions(),
 	}
 }
 
 func (f *recordFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags)
-	flags.DurationVarP(&f.duration, "duration", "d", f.duration, "how long to record; 0 until Ctrl-C or the program's end")
-	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write; its extension picks the format, - is stdout (default NAME-TIME"+recording.Extension+")")
-	flags.StringVar(&f.mode, "mode", f.mode, fmt.Sprintf("how much to see: %s", list(probes.Modes)))
-	flags.StringVar(&f.backend, "backend", "", fmt.Sprintf("how to hook the kernel: %s (default the cheapest that works)", list(probes.Backends)))
-	flags.Var(&f.maxOverhead, "max-overhead", "warn when the probes cost more of the target's CPU time; 0 never")
+	flags.DurationVarP(&f.duration, "duration", "d", f.duration, "how long to record, such as 30s; 0: until Ctrl-C or the program's end")
+	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write: a recording, or a report if the extension is one of "+strings.Join(render.Extensions(), " ")+"; - is stdout (default NAME-TIME"+recording.Extension+")")
+	flags.Var(&choice[probes.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("how much to see: %s", list(probes.Modes)))
+	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
+		fmt.Sprintf("how to hook the kernel: %s (default the cheapest that works)", list(probes.Backends)))
+	flags.Var(&f.maxOverhead, "max-overhead", "warn when the probes cost more than this of the target's CPU time; 0: never")
 	flags.StringVar(&f.readyFile, "ready-file", "", "create this `FILE` once the recording runs")
 	flags.BoolVar(&f.redact, "redact", false, "write pseudonyms instead of addresses and host names")
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
 	flags.IntVar(&f.ringMiB, "ring-buffer", f.ringMiB, "size of the kernel's ring buffer in `MiB`, a power of two")
-	flags.IntVar(&f.limits.MaxGoroutines, "max-goroutines", f.limits.MaxGoroutines, "goroutines to keep track of")
-	flags.IntVar(&f.limits.MaxFDs, "max-fds", f.limits.MaxFDs, "descriptors to keep track of")
-	flags.IntVar(&f.limits.MaxStacks, "max-stacks", f.limits.MaxStacks, "different stacks to keep")
+	flags.IntVar(&f.limits.MaxGoroutines, "max-goroutines", f.limits.MaxGoroutines, "keep track of `N` goroutines at most")
+	flags.IntVar(&f.limits.MaxFDs, "max-fds", f.limits.MaxFDs, "keep track of `N` descriptors at most")
+	flags.IntVar(&f.limits.MaxStacks, "max-stacks", f.limits.MaxStacks, "keep `N` different stacks at most")
 	_ = flags.MarkHidden("ready-file")
 }
 
@@ -76,13 +77,23 @@ func newRecord() *cobra.Command {
 		Short: "Record the waits of a Go program into a file",
 		Long: `Records the waits of a running Go program, or of a command that it starts, into
 a file that netpolltrace report reads. On a terminal, without -o, the report is
-printed at the end.`,
+printed at the end.
+
+Mode io shows the waits in the netpoller, all every wait of every goroutine, at
+a higher price; auto is the one that suits, at present always io. Recording takes
+root, or the capabilities that netpolltrace doctor names.
+
+A command's output and exit status pass through; 125 means that it could not be
+recorded, 126 that it could not be run, 127 that it was not found.`,
 		Example: `  netpolltrace record -p 4171 -d 30s
   netpolltrace record --name checkout-api -o waits.json
   netpolltrace record -- ./checkout-api --port 8080
   go test -exec 'netpolltrace record --' ./...`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
+				if c.ArgsLenAtDash() != 0 {
+					return notACommand(args[0])
+				}
 				return recordCommand(c, flags, args)
 			}
 			target, err := flags.target.open()
@@ -98,6 +109,15 @@ printed at the end.`,
 	return c
 }
 
+// notACommand refuses a word that stands where only flags do: it may be meant
+// as a process.
+func notACommand(word string) error {
+	if _, err := strconv.Atoi(word); err == nil {
+		return fmt.Errorf("record takes a process as -p %s, and a command after --", word)
+	}
+	return fmt.Errorf("record takes a process as --name %q, and a command after --", word)
+}
+
 // recordNamed is netpolltrace PID|NAME: record and report with their defaults.
 func recordNamed(c *cobra.Command, word string) error {
 	target, err := openNamed(word)
@@ -110,7 +130,7 @@ func recordNamed(c *cobra.Command, word string) error {
 
 // recordProcess records a process that runs already.
 func recordProcess(ctx context.Context, flags *recordFlags, target *process.Process, show bool) error {
-	ctx, stop := signal.NotifyContext(contextOr(ctx), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, err := openRecording(flags, target, show, false)
 	if err != nil {
@@ -139,7 +159,7 @@ func recordCommand(c *cobra.Command, flags *recordFlags, args []string) error {
 	if err != nil {
 		return startFailed(err)
 	}
-	status, err := recordChild(contextOr(c.Context()), flags, child)
+	status, err := recordChild(c.Context(), flags, child)
 	if err != nil {
 		return &exitError{process.StatusTrouble, err}
 	}
@@ -222,7 +242,7 @@ func openRecording(flags *recordFlags, target *process.Process, show, fresh bool
 		return nil, err
 	}
 	config := session.Config{
-		Mode: probes.Mode(flags.mode), Backend: probes.Backend(flags.backend), Limits: flags.limits,
+		Mode: flags.mode, Backend: flags.backend, Limits: flags.limits,
 		MaxOverhead: float64(flags.maxOverhead), Fresh: fresh, Tool: version(), Progress: r.live.show,
 	}
 	config.Limits.RingBuffer = flags.ringMiB << 20
@@ -247,6 +267,8 @@ func openRecording(flags *recordFlags, target *process.Process, show, fresh bool
 func (r *recordingRun) chooseOutput(flags *recordFlags, target *process.Process, show bool) error {
 	switch {
 	case flags.reportOnly:
+	case flags.output == recording.Standard && onTerminal(os.Stdout):
+		return errors.New("a recording is no text for a terminal: pipe it, such as into netpolltrace report -, or give -o FILE")
 	case flags.output == "":
 		r.file = recording.DefaultName(target.Name, time.Now())
 	case flags.output == recording.Standard || filepath.Ext(flags.output) == filepath.Ext(recording.Extension):
@@ -356,13 +378,6 @@ func sudoOwner(getenv func(string) (string, bool)) *recording.Owner {
 	return &recording.Owner{UID: uid, GID: gid}
 }
 
-func contextOr(ctx context.Context) context.Context {
-	if ctx == nil {
-		return context.Background()
-	}
-	return ctx
-}
-
 func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func list[T ~string](choices []T) string {
@@ -371,6 +386,24 @@ func list[T ~string](choices []T) string {
 		texts[i] = string(choice)
 	}
 	return strings.Join(slices.Clip(texts), ", ")
+}
+
+// choice is a flag that takes one of several words.
+type choice[T ~string] struct {
+	value   *T
+	choices []T
+	what    string // for help
+}
+
+func (c *choice[T]) String() string { return string(*c.value) }
+func (c *choice[T]) Type() string   { return c.what }
+
+func (c *choice[T]) Set(text string) error {
+	if !slices.Contains(c.choices, T(text)) {
+		return fmt.Errorf("choose one of %s", list(c.choices))
+	}
+	*c.value = T(text)
+	return nil
 }
 
 // percentage is a flag like 5%, kept as a share.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -38,22 +39,30 @@ func newReport() *cobra.Command {
 		Short: "Print what recordings say",
 		Long: `Prints what one or more recordings say: findings first, then what was awaited,
 then what was left out, then what the recording cost. Without a file it reads the
-newest recording in this folder; - is standard input.`,
+newest recording in this folder; - is standard input.
+
+Keys for --by:
+` + wordList(report.KeyNames()) + `
+Orders for --sort, the largest first:
+` + wordList(report.OrderNames()) + `
+--filter takes conditions such as total > 2ms && peer == "db:5432" on the times
+total, awaited, network, netpoll, blocked, sched, idle and unsplit, on rtt and
+retransmits, and on what --by takes. A time that was not measured fulfils none.`,
 		Example: `  netpolltrace report
   netpolltrace report checkout-20261123-221530.netpolltrace.arrows --by goroutine --top 10
   netpolltrace report --filter 'total > 2ms && peer == "db:5432"'
   netpolltrace report --format folded --value sched | flamegraph.pl > sched.svg`,
-		RunE: func(c *cobra.Command, files []string) error { return runReport(contextOr(c.Context()), o, files) },
+		RunE: func(c *cobra.Command, files []string) error { return runReport(c.Context(), o, files) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default peer,line)")
-	flags.StringVar(&o.format, "format", "", "how to write it: "+formatNames())
-	flags.StringVar(&o.sort, "sort", "", "the `MEASURE` that brings rows to the top (default total)")
-	flags.IntVar(&o.top, "top", 0, "show so many rows; -1 shows all (default 20 for people, all for programs)")
+	flags.StringVar(&o.format, "format", "", "the `FORMAT` to write: "+formatNames()+" (default table)")
+	flags.StringVar(&o.sort, "sort", "", "the `ORDER` of the rows (default total)")
+	flags.IntVar(&o.top, "top", 0, "show `N` rows; -1: all (default 20 for people, all for programs)")
 	flags.StringVar(&o.filter, "filter", "", "count only waits for which this `EXPRESSION` holds")
-	flags.StringVar(&o.value, "value", "", "what a folded stack weighs: total, network, netpoll, blocked, sched")
+	flags.StringVar(&o.value, "value", "", "the `PART` that a folded stack weighs: total, network, netpoll, blocked, sched (default total)")
 	flags.BoolVar(&o.idle, "idle", false, "show idle time too")
-	flags.StringVarP(&o.output, "output", "o", "", "`FILE` to write; its extension picks the format")
+	flags.StringVarP(&o.output, "output", "o", "", "`FILE` to write; its extension picks the format: "+strings.Join(render.Extensions(), " "))
 	return c
 }
 
@@ -97,14 +106,30 @@ func chooseFormat(o reportOptions) (render.Format, error) {
 }
 
 func formatNames() string {
-	var names string
+	var names []string
 	for _, f := range render.Formats() {
-		if names != "" {
-			names += ", "
-		}
-		names += f.Name
+		names = append(names, f.Name)
 	}
-	return names
+	return strings.Join(names, ", ")
+}
+
+// wordList is an indented paragraph of words, for help.
+func wordList(words []string) string {
+	const indent, width = "  ", 80
+	var text strings.Builder
+	line := indent
+	for i, word := range words {
+		if i < len(words)-1 {
+			word += ","
+		}
+		if len(line)+len(word) > width {
+			text.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+		}
+		line += word + " "
+	}
+	text.WriteString(strings.TrimRight(line, " "))
+	return text.String()
 }
 
 // reporter makes a report of what it is told. It is a [wait.Sink].

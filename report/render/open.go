@@ -36,9 +36,7 @@ func renderOpen(w io.Writer, r *report.Report, o Options) error {
 
 func openGrid(s *report.Section, limit int) grid {
 	g := grid{columns: []column{{head: "COUNT"}}}
-	for _, c := range keyColumns(s) {
-		g.columns = append(g.columns, c)
-	}
+	g.columns = append(g.columns, keyColumns(s)...)
 	keys := len(g.columns) - 1
 	g.columns = append(g.columns, column{head: "FD", left: true})
 	shown, rest := top(openRows(s.Rows), limit)

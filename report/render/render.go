@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/netpolltrace/netpolltrace/report"
@@ -65,19 +66,24 @@ func ByName(name string) (Format, error) {
 	return Format{}, fmt.Errorf("unknown format %q; formats: %s", name, strings.Join(names, ", "))
 }
 
+// Extensions are those of the files that a report can be written to.
+func Extensions() []string {
+	var known []string
+	for _, f := range Formats() {
+		known = append(known, f.Extensions...)
+	}
+	return known
+}
+
 // ByPath finds the format of a file by the extension of its name.
 func ByPath(path string) (Format, error) {
 	extension := filepath.Ext(path)
-	var known []string
 	for _, f := range Formats() {
-		for _, e := range f.Extensions {
-			if e == extension {
-				return f, nil
-			}
-			known = append(known, e)
+		if slices.Contains(f.Extensions, extension) {
+			return f, nil
 		}
 	}
-	return Format{}, fmt.Errorf("no format has the extension of %q; extensions: %s", path, strings.Join(known, " "))
+	return Format{}, fmt.Errorf("no format has the extension of %q; extensions: %s", path, strings.Join(Extensions(), " "))
 }
 
 // rowsForPeople is how many rows a person is shown unless told otherwise.
