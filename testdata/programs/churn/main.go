@@ -10,13 +10,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -156,7 +154,7 @@ func (b *logBook) add(conn *net.TCPConn, role string) error {
 	if err != nil {
 		return err
 	}
-	e := end{goid: goid(), role: role, local: conn.LocalAddr().String(), peer: conn.RemoteAddr().String()}
+	e := end{goid: cue.Goid(), role: role, local: conn.LocalAddr().String(), peer: conn.RemoteAddr().String()}
 	if err := raw.Control(func(fd uintptr) { e.fd = fd }); err != nil {
 		return err
 	}
@@ -191,17 +189,4 @@ func (b *logBook) write(name string) error {
 		return err
 	}
 	return file.Close()
-}
-
-// goid reads the number from "goroutine 17 [running]:", the one place where
-// the runtime tells it.
-func goid() uint64 {
-	text := make([]byte, 64)
-	text = text[:runtime.Stack(text, false)]
-	text = bytes.TrimPrefix(text, []byte("goroutine "))
-	if space := bytes.IndexByte(text, ' '); space >= 0 {
-		text = text[:space]
-	}
-	id, _ := strconv.ParseUint(string(text), 10, 64)
-	return id
 }
