@@ -185,6 +185,19 @@ func TestAPartThatWasNotMeasuredIsNotCompared(t *testing.T) {
 	}
 }
 
+func TestPairsThatWereTornApartAreSetAside(t *testing.T) {
+	traced := pingPong(1000)
+	ours := recorded(traced)
+	for _, i := range []int{7, 900} {
+		ours[i].Total += 400 * time.Microsecond
+	}
+	total := match(traced, ours).Total
+	if total.Torn != 2 || total.OffWhole() != 0.06 || total.Off() < 0.1 {
+		t.Errorf("%d were torn apart; off by %.3f with them and %.3f without; want 2, more than 0.1, and 0.06",
+			total.Torn, total.Off(), total.OffWhole())
+	}
+}
+
 func TestTheSummaryNamesWhatIsMissing(t *testing.T) {
 	traced := pingPong(10)
 	traced.Waits[4].Frames = []wait.Frame{{Func: "net.(*conn).Read"}, {Func: "main.ask"}}

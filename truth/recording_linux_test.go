@@ -23,15 +23,26 @@ import (
 
 const (
 	enoughMatched = 0.999
-	// Sums may differ by one per cent, or by what the probes themselves take:
-	// they stamp before the park and after the resume, two traps and the trace's
-	// own two events further apart.
-	sumTolerance  = 0.01
+	// The probes stamp before the park and after the resume, two traps and the
+	// trace's own two events further apart. So much the middle pair may differ,
+	// and the sum of all for each pair.
 	probesBetween = 4 * time.Microsecond
+	// Sums may differ by one per cent besides. "make bench" holds the whole sums
+	// against this on a quiet machine; here, where other tests run beside, those
+	// pairs are left out that the system tore apart. These must be few.
+	sumTolerance = 0.01
+	mostTorn     = 0.05
 )
 
-// launch builds and starts a test program that is ended with the test.
-func launch(t *testing.T, name string, args ...string) *testprogram.Process {
+// modes are those that are recorded here, each with the trace's reasons that it
+// sees.
+var modes = map[probes.Mode][]string{
+	probes.ModeIO:  truth.NetworkReasons(),
+	probes.ModeAll: truth.ProgramReasons(),
+}
+
+// build builds a test program, or skips the test where it could not be recorded.
+func build(t *testing.T, name string) (path string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("recording needs root")
@@ -40,6 +51,12 @@ func launch(t *testing.T, name string, args ...string) *testprogram.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// start starts a test program, which the caller closes.
+func start(t *testing.T, path string, args ...string) *testprogram.Process {
+	t.Helper()
 	program, err := testprogram.Start(t.Context(), path, args...)
 	if err != nil {
 		t.Fatal(err)
@@ -90,30 +107,35 @@ func record(t *testing.T, program *testprogram.Process, mode probes.Mode, comman
 	return r, result
 }
 
-func TestARecordingIsTrue(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "trace")
-	for _, program := range []struct {
-		name          string
-		args, command []string
-	}{
-		{name: "truthful", command: []string{"run", "100", file}},
-		{name: "echo", args: []string{"-trace", file}, command: []string{"run", "1s"}},
-	} {
-		for mode, reasons := range map[probes.Mode][]string{
-			probes.ModeIO:  truth.NetworkReasons(),
-			probes.ModeAll: truth.ProgramReasons(),
-		} {
-			t.Run(program.name+" in mode "+string(mode), func(t *testing.T) {
-				target := launch(t, program.name, program.args...)
-				defer target.Close()
-				r, _ := record(t, target, mode, program.command)
-				compare(t, r, file, reasons)
-			})
-		}
+func TestARecordingAtFullRateIsTrue(t *testing.T) {
+	path, file := build(t, "echo"), filepath.Join(t.TempDir(), "trace")
+	for mode, reasons := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			program := start(t, path, "-trace", file)
+			defer program.Close()
+			r, _ := record(t, program, mode, []string{"run", "1s"})
+			compare(t, r, file, reasons)
+		})
 	}
 }
 
-func compare(t *testing.T, r *recording, file string, reasons []string) {
+func TestEveryKindOfWaitIsRecorded(t *testing.T) {
+	path, file := build(t, "truthful"), filepath.Join(t.TempDir(), "trace")
+	for mode, reasons := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			program := start(t, path)
+			defer program.Close()
+			r, did := record(t, program, mode, []string{"run", "100", file})
+			result := compare(t, r, file, reasons)
+			checkReasons(t, result, reasons)
+			checkOutcomes(t, r, did)
+		})
+	}
+}
+
+// compare holds a recording against the trace of the same time.
+func compare(t *testing.T, r *recording, file string, reasons []string) *truth.Result {
+	t.Helper()
 	traced, err := truth.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -125,31 +147,54 @@ func compare(t *testing.T, r *recording, file string, reasons []string) {
 	if result.Matched() < enoughMatched || len(result.WrongReason) > 0 {
 		t.Errorf("%.3f %% of the waits matched, %d of them with another reason", 100*result.Matched(), len(result.WrongReason))
 	}
-	for name, part := range map[string]truth.Part{"total": result.Total, "until runnable": result.Until} {
-		allowed := time.Duration(sumTolerance*float64(part.Trace)) + time.Duration(part.Measured())*probesBetween
-		if (part.Ours - part.Trace).Abs() > allowed {
-			t.Errorf("%s: the sum is %v, the trace's %v", name, part.Ours, part.Trace)
+	for name, part := range map[string]*truth.Part{"total": &result.Total, "until": &result.Until, "sched": &result.Sched} {
+		checkTimes(t, name, part)
+	}
+	return result
+}
+
+func checkTimes(t *testing.T, name string, part *truth.Part) {
+	t.Helper()
+	if torn := float64(part.Torn) / float64(part.Measured()); torn > mostTorn {
+		t.Errorf("%s: %d of %d pairs differ by far", name, part.Torn, part.Measured())
+	}
+	if middle := part.Difference(0.5); middle.Abs() > probesBetween {
+		t.Errorf("%s: the middle one of the differences is %v", name, middle)
+	}
+	trace, ours := part.Trace-part.TornTrace, part.Ours-part.TornOurs
+	allowed := time.Duration(sumTolerance*float64(trace)) + time.Duration(part.Measured()-part.Torn)*probesBetween
+	if (ours - trace).Abs() > allowed {
+		t.Errorf("%s: the sum of those not torn apart is %v, the trace's %v", name, ours, trace)
+	}
+}
+
+// checkReasons wants waits of each reason among the pairs: those that are not
+// there at all would match as well.
+func checkReasons(t *testing.T, result *truth.Result, reasons []string) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, pair := range result.Pairs {
+		seen[pair.Trace.Reason]++
+	}
+	t.Logf("pairs by reason: %v", seen)
+	for _, reason := range reasons {
+		if seen[reason] < 50 {
+			t.Errorf("%d pairs of %q, want at least 50", seen[reason], reason)
 		}
 	}
 }
 
-// The trace does not tell how a wait ended; the program does.
-func TestHowWaitsEnd(t *testing.T) {
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
-		t.Run(string(mode), func(t *testing.T) {
-			program := launch(t, "truthful")
-			defer program.Close()
-			r, did := record(t, program, mode, []string{"run", "30"})
-			seen := make(map[wait.Outcome]int)
-			for _, w := range r.Waits {
-				seen[w.Outcome]++
-			}
-			for _, outcome := range []wait.Outcome{wait.OutcomeTimeout, wait.OutcomeInterrupted, wait.OutcomeClosed} {
-				if atLeast, _ := strconv.Atoi(did[string(outcome)]); seen[outcome] < atLeast || atLeast == 0 {
-					t.Errorf("%d waits ended as %s, the program knows of %d; there are %v", seen[outcome], outcome, atLeast, seen)
-				}
-			}
-		})
+// checkOutcomes: the trace does not tell how a wait ended; the program does.
+func checkOutcomes(t *testing.T, r *recording, did testprogram.Result) {
+	t.Helper()
+	seen := make(map[wait.Outcome]int)
+	for _, w := range r.Waits {
+		seen[w.Outcome]++
+	}
+	for _, outcome := range []wait.Outcome{wait.OutcomeTimeout, wait.OutcomeInterrupted, wait.OutcomeClosed} {
+		if atLeast, _ := strconv.Atoi(did[string(outcome)]); seen[outcome] < atLeast || atLeast == 0 {
+			t.Errorf("%d waits ended as %s, the program knows of %d; there are %v", seen[outcome], outcome, atLeast, seen)
+		}
 	}
 }
 
@@ -178,9 +223,10 @@ func TestKnownDelaysLandInTheirPart(t *testing.T) {
 	netpoll := func(w *wait.Wait) time.Duration { return w.Netpoll }
 	blocked := func(w *wait.Wait) time.Duration { return w.Blocked }
 	sched := func(w *wait.Wait) time.Duration { return w.Sched }
-	commands := [][]string{{"network", "20"}, {"netpoll", "20"}, {"queue", "10"}, {"sched", "20"}, {"channel", "20"}}
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
-		program := launch(t, "delays")
+	path := build(t, "delays")
+	commands := [][]string{{"network", "11"}, {"netpoll", "11"}, {"queue", "7"}, {"sched", "11"}, {"channel", "11"}}
+	for mode := range modes {
+		program := start(t, path)
 		r, _ := record(t, program, mode, commands...)
 		program.Close()
 		for _, c := range []struct {
@@ -211,7 +257,7 @@ func TestKnownDelaysLandInTheirPart(t *testing.T) {
 }
 
 func TestTwoLinesOfOneFunctionStayTwo(t *testing.T) {
-	program := launch(t, "twolines")
+	program := start(t, build(t, "twolines"))
 	defer program.Close()
 	r, did := record(t, program, probes.ModeIO, []string{"run", "30"})
 	lengths := make(map[string][]time.Duration)
@@ -233,10 +279,10 @@ func TestTwoLinesOfOneFunctionStayTwo(t *testing.T) {
 // A goroutine of churn serves one end of one connection in its life. What was
 // reused must not be mistaken for what it was before.
 func TestReusedDescriptorsAreNotMistaken(t *testing.T) {
-	program := launch(t, "churn")
+	program := start(t, build(t, "churn"))
 	defer program.Close()
 	log := filepath.Join(t.TempDir(), "log")
-	r, _ := record(t, program, probes.ModeIO, []string{"run", "5000", log})
+	r, _ := record(t, program, probes.ModeIO, []string{"run", "3000", log})
 	text, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
@@ -261,14 +307,14 @@ func TestReusedDescriptorsAreNotMistaken(t *testing.T) {
 			}
 		}
 	}
-	if checked < 5000 || wrong > 0 {
+	if checked < 3000 || wrong > 0 {
 		t.Errorf("%d of %d waits name another end than their goroutine served", wrong, checked)
 	}
 }
 
 func TestIdleConnectionsAreAllThere(t *testing.T) {
 	const conns = 1000
-	program := launch(t, "idle", "-conns", strconv.Itoa(conns))
+	program := start(t, build(t, "idle"), "-conns", strconv.Itoa(conns))
 	defer program.Close()
 	r, _ := record(t, program, probes.ModeIO)
 	open := make(map[string]int)

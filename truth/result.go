@@ -30,8 +30,17 @@ type Result struct {
 // Part compares one part of all pairs of which it was measured.
 type Part struct {
 	Trace, Ours time.Duration // sums
-	differences []time.Duration
+	// Torn are the pairs whose two sides were torn apart (see tornBeyond), and
+	// their sums, which are part of those above.
+	Torn                int
+	TornTrace, TornOurs time.Duration
+	differences         []time.Duration
 }
+
+// tornBeyond is by how much the two sides of a pair may differ before the
+// system is taken to have run another thread between the two stamps, ours and
+// the trace's: they are taken a microsecond apart. It says nothing about either.
+const tornBeyond = 100 * time.Microsecond
 
 func newResult(t *Trace) *Result {
 	return &Result{Skipped: make(map[string]int), clockError: t.ClockError}
@@ -64,9 +73,15 @@ func (p *Part) add(trace int64, ours time.Duration) {
 	if ours == wait.Unmeasured {
 		return
 	}
+	difference := ours - time.Duration(trace)
 	p.Trace += time.Duration(trace)
 	p.Ours += ours
-	p.differences = append(p.differences, ours-time.Duration(trace))
+	p.differences = append(p.differences, difference)
+	if difference.Abs() > tornBeyond {
+		p.Torn++
+		p.TornTrace += time.Duration(trace)
+		p.TornOurs += ours
+	}
 }
 
 // Measured is the number of pairs of which the recording has this part.
@@ -74,11 +89,16 @@ func (p *Part) Measured() int { return len(p.differences) }
 
 // Off is how far the recording's sum is from the trace's, as a share of the
 // latter: 0.01 is one per cent too much. It is 0 when nothing was measured.
-func (p *Part) Off() float64 {
-	if p.Trace == 0 {
+func (p *Part) Off() float64 { return off(p.Ours, p.Trace) }
+
+// OffWhole is Off without the pairs that were torn apart.
+func (p *Part) OffWhole() float64 { return off(p.Ours-p.TornOurs, p.Trace-p.TornTrace) }
+
+func off(ours, trace time.Duration) float64 {
+	if trace == 0 {
 		return 0
 	}
-	return float64(p.Ours-p.Trace) / float64(p.Trace)
+	return float64(ours-trace) / float64(trace)
 }
 
 // Difference is the given quantile, from 0 to 1, of ours minus the trace's.
@@ -100,6 +120,39 @@ func (r *Result) Matched() float64 {
 	return float64(len(r.Pairs)) / float64(all)
 }
 
+// Sums of a part may differ by one per cent, or by what the probes themselves
+// take: they stamp before the park and after the resume, two traps and the
+// trace's own two events further apart.
+const (
+	sumTolerance  = 0.01
+	probesBetween = 4 * time.Microsecond
+)
+
+// Flaws says in what the recording is not true, nil if it is: too few matched,
+// where enough is a share from 0 to 1, a wait with another reason, a sum that is
+// too far off. The share of waiting for a processor is too small a part of the
+// waits to be judged by itself.
+func (r *Result) Flaws(enough float64) []string {
+	var flaws []string
+	if r.Matched() < enough {
+		flaws = append(flaws, fmt.Sprintf("%.3f %% of the waits matched: %d missing, %d extra",
+			100*r.Matched(), len(r.Missing), len(r.Extra)))
+	}
+	if len(r.WrongReason) > 0 {
+		flaws = append(flaws, fmt.Sprintf("%d waits with another reason", len(r.WrongReason)))
+	}
+	for _, part := range []struct {
+		name string
+		*Part
+	}{{"total", &r.Total}, {"until runnable", &r.Until}} {
+		allowed := time.Duration(sumTolerance*float64(part.Trace)) + time.Duration(part.Measured())*probesBetween
+		if (part.Ours - part.Trace).Abs() > allowed {
+			flaws = append(flaws, fmt.Sprintf("%s: the sum is %v, the trace's %v", part.name, part.Ours, part.Trace))
+		}
+	}
+	return flaws
+}
+
 // listed bounds how many single waits a summary names.
 const listed = 5
 
@@ -108,14 +161,15 @@ func (r *Result) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d waits matched (%.3f %%), %d missing, %d extra, %d with another reason, %d at the edges; clock within %v\n",
 		len(r.Pairs), 100*r.Matched(), len(r.Missing), len(r.Extra), len(r.WrongReason), r.Edge, r.clockError)
-	fmt.Fprintf(&out, "%-8s %9s %14s %14s %9s %12s %12s %12s\n",
-		"part", "measured", "trace", "ours", "off", "p1", "p50", "p99")
+	fmt.Fprintf(&out, "%-8s %9s %14s %14s %9s %6s %12s %12s %12s %12s %12s %12s\n",
+		"part", "measured", "trace", "ours", "off", "torn", "off whole", "p1", "p5", "p50", "p95", "p99")
 	for _, part := range []struct {
 		name string
 		*Part
 	}{{"total", &r.Total}, {"until", &r.Until}, {"sched", &r.Sched}} {
-		fmt.Fprintf(&out, "%-8s %9d %14v %14v %+8.2f%% %12v %12v %12v\n", part.name, part.Measured(), part.Trace, part.Ours,
-			100*part.Off(), part.Difference(0.01), part.Difference(0.5), part.Difference(0.99))
+		fmt.Fprintf(&out, "%-8s %9d %14v %14v %+8.2f%% %6d %+11.2f%% %12v %12v %12v %12v %12v\n",
+			part.name, part.Measured(), part.Trace, part.Ours, 100*part.Off(), part.Torn, 100*part.OffWhole(),
+			part.Difference(0.01), part.Difference(0.05), part.Difference(0.5), part.Difference(0.95), part.Difference(0.99))
 	}
 	for _, w := range r.Missing[:min(listed, len(r.Missing))] {
 		fmt.Fprintf(&out, "missing: goroutine %d parked at %d for %v: %s, %s\n",
