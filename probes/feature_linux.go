@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -45,6 +46,22 @@ type Features struct {
 // Have is nil if the machine has the feature, and says why not otherwise.
 func (f *Features) Have(feature Feature) error {
 	return f.result(feature)()
+}
+
+// Without has what f has, but for some features: a recording does without them,
+// as it would on a machine that lacks them.
+func (f *Features) Without(refused ...Feature) *Features {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fewer := &Features{results: maps.Clone(f.results)}
+	if fewer.results == nil {
+		fewer.results = make(map[string]func() error)
+	}
+	for _, feature := range refused {
+		err := fmt.Errorf("%s: not to be used", feature.Name)
+		fewer.results[feature.Name] = func() error { return err }
+	}
+	return fewer
 }
 
 func (f *Features) result(feature Feature) func() error {

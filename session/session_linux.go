@@ -26,6 +26,8 @@ import (
 type Config struct {
 	Mode    probes.Mode
 	Backend probes.Backend // empty: the cheapest that works
+	// Features is what is known of this machine already; nil for nothing.
+	Features *probes.Features
 	Limits  probes.Options
 	// MaxOverhead is the share of the target's CPU time that the probes may
 	// cost before the user is warned; 0 for no limit.
@@ -87,8 +89,11 @@ func (s *Session) attach() error {
 	if err := s.lookOver(target); err != nil {
 		return err
 	}
-	var features probes.Features
-	plan, err := probes.Choose(&features, s.config.Mode, s.config.Backend)
+	features := s.config.Features
+	if features == nil {
+		features = new(probes.Features)
+	}
+	plan, err := probes.Choose(features, s.config.Mode, s.config.Backend)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,154 @@
+package session_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// known is what the program endings knows of one of its waits.
+type known struct {
+	goid    uint64
+	name    string
+	op      string
+	outcome string
+	proto   string
+	role    string
+	fd      string
+	local   string
+	peer    string
+	unasked string
+}
+
+func readKnown(t *testing.T, file string) []known {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []known
+	for line := range strings.Lines(string(text)) {
+		w := strings.Fields(strings.ReplaceAll(line, " -", " "+absent))
+		if len(w) != 10 {
+			t.Fatalf("a line of %d words: %q", len(w), line)
+		}
+		for i := range w {
+			w[i] = strings.TrimPrefix(w[i], absent)
+		}
+		goid, err := strconv.ParseUint(w[1], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, known{
+			name: w[0], goid: goid, op: w[2], outcome: w[3], proto: w[4], role: w[5],
+			fd: w[6], local: w[7], peer: w[8], unasked: w[9],
+		})
+	}
+	return all
+}
+
+// absent stands for an empty word.
+const absent = "\x00"
+
+// differs says what is wrong with a wait; empty for nothing.
+func (k *known) differs(w *wait.Wait) string {
+	for _, field := range []struct{ name, got, want string }{
+		{"op", string(w.Op), k.op},
+		{"outcome", string(w.Outcome), k.outcome},
+		{"proto", w.Proto, k.proto},
+		{"role", string(w.Role), k.role},
+		{"peer", w.Peer, k.peer},
+	} {
+		if field.got != field.want {
+			return fmt.Sprintf("%s is %q, want %q", field.name, field.got, field.want)
+		}
+	}
+	// A socket that is connecting has neither address nor number that the
+	// program could have asked for.
+	if k.op != "connect" && (w.Local != k.local || strconv.Itoa(int(w.FD)) != k.fd) {
+		return fmt.Sprintf("it is of fd %d on %q, want %s on %q", w.FD, w.Local, k.fd, k.local)
+	}
+	if w.StartedBefore || w.Goid != k.goid {
+		return "it is of another time"
+	}
+	return k.unaskedDiffers(w)
+}
+
+func (k *known) unaskedDiffers(w *wait.Wait) string {
+	switch {
+	case k.unasked == "none" && w.Idle != 0:
+		return fmt.Sprintf("idle %v, want none", w.Idle)
+	case k.unasked == "" && w.Idle != wait.Unmeasured:
+		return fmt.Sprintf("idle %v, want it not measured", w.Idle)
+	case k.unasked == "whole" && w.Idle != w.Total-max(w.Netpoll, 0)-max(w.Sched, 0)-w.Unsplit():
+		return fmt.Sprintf("idle %v of %v, of which %v netpoll, %v sched, %v unsplit; want all but these", w.Idle, w.Total, w.Netpoll, w.Sched, w.Unsplit())
+	}
+	return ""
+}
+
+func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
+	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		t.Run(string(mode), func(t *testing.T) {
+			program := launch(t, "endings")
+			r := attach(t, program.PID(), session.Config{Mode: mode})
+			log := scratch(t, "log")
+			do(t, program, "run", log)
+			r.end(t)
+			closes(t, program)
+			r.complete(t)
+			byGoid := make(map[uint64][]*wait.Wait)
+			for i := range r.Waits {
+				if w := &r.Waits[i]; w.Kind == wait.KindWait && w.Reason == wait.ReasonIO {
+					byGoid[w.Goid] = append(byGoid[w.Goid], w)
+				}
+			}
+			all := readKnown(t, log)
+			for i := range all {
+				k := &all[i]
+				waits := byGoid[k.goid]
+				if len(waits) == 0 {
+					t.Errorf("%s, %s %s: it was not recorded", k.name, k.op, k.outcome)
+					continue
+				}
+				last := waits[len(waits)-1]
+				if wrong := k.differs(last); wrong != "" {
+					t.Errorf("%s, %s %s: %s\n%+v", k.name, k.op, k.outcome, wrong, *last)
+				}
+			}
+		})
+	}
+}
+
+// A connect that the listener's kernel lets wait asks again after a second.
+func TestTheSocketTellsOfTheWire(t *testing.T) {
+	program := launch(t, "endings")
+	r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
+	log := scratch(t, "log")
+	do(t, program, "run", log)
+	r.end(t)
+	closes(t, program)
+	retransmitted := false
+	for i := range r.Waits {
+		w := &r.Waits[i]
+		tcp := w.Kind == wait.KindWait && w.Proto == "tcp" && w.Role != wait.RoleListening && w.Outcome != wait.OutcomeClosed
+		if tcp != w.HasTCP {
+			t.Errorf("told of the wire: %t; %+v", w.HasTCP, *w)
+		}
+		if tcp && w.Op == wait.OpRead && (w.RTT == 0 || w.RTT > uint32(time.Second/time.Microsecond)) {
+			t.Errorf("a round trip of %d us over loopback: %+v", w.RTT, *w)
+		}
+		if w.Op == wait.OpConnect && w.Outcome == wait.OutcomeReady && w.Retransmits > 0 {
+			retransmitted = true
+		}
+	}
+	if !retransmitted {
+		t.Error("no connect with a retransmission")
+	}
+}

@@ -1,0 +1,168 @@
+package session_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// needsRecording skips a test where nothing can be recorded.
+func needsRecording(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("recording needs root")
+	}
+	if _, err := probes.Choose(new(probes.Features), probes.ModeIO, ""); err != nil {
+		t.Skipf("nothing can be recorded here: %v", err)
+	}
+}
+
+// build builds a test program.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	path, err := testprogram.Build{}.Program(t.Context(), name, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// launch builds and starts a test program. It must be well at the end of the
+// test, unless the test ends it.
+func launch(t *testing.T, name string, args ...string) *testprogram.Process {
+	t.Helper()
+	needsRecording(t)
+	return start(t, build(t, name), args...)
+}
+
+func start(t *testing.T, path string, args ...string) *testprogram.Process {
+	t.Helper()
+	program, err := testprogram.Start(context.Background(), path, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// closes ends a program that must have come to no harm.
+func closes(t *testing.T, program *testprogram.Process) {
+	t.Helper()
+	if err := program.Close(); err != nil {
+		t.Errorf("the target: %v", err)
+	}
+}
+
+// do gives a program a command that must succeed.
+func do(t *testing.T, program *testprogram.Process, command ...string) testprogram.Result {
+	t.Helper()
+	result, err := program.Do(command...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// recording is a session under way, and what it delivered.
+type recording struct {
+	truth.Gather
+	meta  *wait.Meta
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// attach begins to record a process.
+func attach(t *testing.T, pid int, config session.Config) *recording {
+	t.Helper()
+	target, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Limits == (probes.Options{}) {
+		config.Limits = probes.DefaultOptions()
+	}
+	s, err := session.Open(target, config)
+	if err != nil {
+		target.Close()
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &recording{meta: s.Meta(), stop: stop, ended: make(chan error, 1)}
+	go func() {
+		err := s.Run(ctx, &r.Gather)
+		if closing := s.Close(); err == nil {
+			err = closing
+		}
+		if closing := target.Close(); err == nil {
+			err = closing
+		}
+		r.ended <- err
+	}()
+	t.Cleanup(stop)
+	return r
+}
+
+// wait waits for the end of a recording that ends by itself.
+func (r *recording) wait(t *testing.T) {
+	t.Helper()
+	if err := <-r.ended; err != nil {
+		t.Fatalf("recording: %v", err)
+	}
+}
+
+// end ends a recording.
+func (r *recording) end(t *testing.T) {
+	t.Helper()
+	r.stop()
+	r.wait(t)
+}
+
+// counts sums the events of a kind.
+func (r *recording) counts(kind wait.EventKind) uint64 {
+	var n uint64
+	for _, e := range r.Events {
+		if e.Kind == kind {
+			n += e.Count
+		}
+	}
+	return n
+}
+
+// complete fails the test if anything was lost.
+func (r *recording) complete(t *testing.T) {
+	t.Helper()
+	for _, e := range r.Events {
+		if e.Kind == wait.EventLost || e.Kind == wait.EventIncomplete {
+			t.Errorf("%s %d: %s", e.Kind, e.Count, e.Note)
+		}
+	}
+}
+
+// of are the waits of a kind that a function is waiting in.
+func (r *recording) of(kind wait.Kind, function string) []*wait.Wait {
+	var waits []*wait.Wait
+	for i := range r.Waits {
+		if w := &r.Waits[i]; w.Kind == kind && w.Stack != nil && w.Stack.Func == function {
+			waits = append(waits, w)
+		}
+	}
+	return waits
+}
+
+// noLeak checks that the recording left no goroutine behind.
+func noLeak(t *testing.T) {
+	t.Helper()
+	options := []goleak.Option{goleak.IgnoreCurrent()}
+	t.Cleanup(func() { goleak.VerifyNone(t, options...) })
+}
+
+func scratch(t *testing.T, name string) string { return filepath.Join(t.TempDir(), name) }
