@@ -69,7 +69,10 @@ struct sk_buff_head {
 	__u32 qlen;
 };
 
+struct socket;
+
 struct sock {
+	struct socket *sk_socket;
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
 	int sk_err;
@@ -82,6 +85,16 @@ struct sock {
 
 struct socket {
 	struct sock *sk;
+	struct file *file;
+};
+
+struct ipv6_pinfo {
+	__u8 mcast_hops;
+};
+
+struct inet_sock {
+	struct ipv6_pinfo *pinet6;
+	__u8 mc_ttl;
 };
 
 struct request_sock_queue {

@@ -34,9 +34,25 @@ static __always_inline __u8 socket_kind(struct sock *sk)
 	return protocol == IPPROTO_UDP ? FD_UDP : FD_OTHER_SOCKET;
 }
 
+/* Whether the socket keeps the hop limit that a request to connect came with:
+ * an accepted one does (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock), where one
+ * that was made by socket() has the 1 that multicast begins with. */
+static __always_inline int keeps_hops_of_request(struct sock *sk)
+{
+	struct ipv6_pinfo *six;
+
+	if (BPF_CORE_READ((struct inet_sock *)sk, mc_ttl) > 1)
+		return 1;
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) != AF_INET6 || !bpf_core_field_exists(struct inet_sock, pinet6))
+		return 0;
+	six = BPF_CORE_READ((struct inet_sock *)sk, pinet6);
+	return BPF_CORE_READ(six, mcast_hops) > 1;
+}
+
 /* A port that connect() chose by itself is in a bucket of its own, which is
  * marked with fastreuse = -1 (__inet_hash_connect); an accepted socket shares
- * its listener's bucket. */
+ * its listener's bucket. What dialed from an address that it was told is in
+ * neither sort of bucket. */
 static __always_inline __u8 tcp_role(struct sock *sk, __u8 state)
 {
 	struct inet_bind_bucket *bucket;
@@ -48,7 +64,9 @@ static __always_inline __u8 tcp_role(struct sock *sk, __u8 state)
 	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
 	if (!bucket)
 		return ROLE_NONE;
-	return BPF_CORE_READ(bucket, fastreuse) < 0 ? ROLE_DIALED : ROLE_ACCEPTED;
+	if (BPF_CORE_READ(bucket, fastreuse) < 0 || !keeps_hops_of_request(sk))
+		return ROLE_DIALED;
+	return ROLE_ACCEPTED;
 }
 
 /* The TCP connection that an MPTCP socket began with; only where the kernel has
@@ -126,16 +144,57 @@ static __always_inline __u32 received(struct pd_slot *pd)
 	return pd->received;
 }
 
+/* The target's sockets other than TCP that sent before their first wait, such
+ * as one that asks a DNS server. A socket is told from a later one at the same
+ * address by its inode. */
+struct early_send {
+	__u64 inode;
+	__u64 time_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64); /* struct sock */
+	__type(value, struct early_send);
+} early_sends SEC(".maps");
+
+static __always_inline void sent_early(struct sock *sk)
+{
+	struct early_send early = {
+		.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino),
+		.time_ns = bpf_ktime_get_ns(),
+	};
+	__u64 key = (__u64)sk;
+
+	bpf_map_update_elem(&early_sends, &key, &early, BPF_ANY);
+}
+
+static __always_inline __u64 early_send_of(struct pd_slot *pd, __u64 inode)
+{
+	struct early_send *early = bpf_map_lookup_elem(&early_sends, &pd->sk);
+
+	return early && early->inode == inode ? early->time_ns : 0;
+}
+
 /* On a connection that is older than its first wait here, what was sent before
- * was not seen. An answer is owed if the last data that passed was ours; the
- * kernel keeps both times in jiffies, and a tie counts as owed. */
-static __always_inline void guess_owed(struct pd_slot *pd)
+ * was seen at most as an early_send. On TCP an answer is owed if the last data
+ * that passed was ours; the kernel keeps both times in jiffies, and a tie counts
+ * as owed. */
+static __always_inline void guess_owed(struct pd_slot *pd, __u64 inode)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
 	__u32 sent, last_received;
 
 	pd->owed_ns = 0;
-	if (pd->kind != FD_TCP || pd->role != ROLE_DIALED || !BPF_CORE_READ(tcp, bytes_sent))
+	if (pd->role != ROLE_DIALED)
+		return;
+	if (pd->kind != FD_TCP) {
+		pd->owed_ns = early_send_of(pd, inode);
+		pd->owed_received = received(pd);
+		return;
+	}
+	if (!BPF_CORE_READ(tcp, bytes_sent))
 		return;
 	if (BPF_CORE_READ(tcp, bytes_received)) {
 		sent = BPF_CORE_READ(tcp, lsndtime);
@@ -206,6 +265,7 @@ static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
 static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct file *file)
 {
 	struct socket_record *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	__u64 inode;
 	__u16 mode;
 	__u8 state;
 
@@ -238,8 +298,9 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	pd->role = r->role;
 	pd->announced = 1;
 	pd->file = (__u64)file;
+	inode = r->inode;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	if (pd->sk)
 		bpf_map_update_elem(&sockets, &pd->sk, &pd_addr, BPF_ANY);
-	guess_owed(pd);
+	guess_owed(pd, inode);
 }

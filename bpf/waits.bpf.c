@@ -304,9 +304,14 @@ int send_other_tracepoint(__u64 *ctx)
 	struct sock *sk = (struct sock *)ctx[0];
 	int sent = ctx[1];
 
+	struct pd_slot *pd;
+
 	if (sent <= 0 || sk->sk_protocol == IPPROTO_TCP)
 		return 0;
-	return sends(descriptor_of_socket(sk));
+	pd = descriptor_of_socket(sk);
+	if (!pd && in_target())
+		sent_early(sk);
+	return sends(pd);
 }
 
 /* The target runs another program: nothing known about it holds any longer.

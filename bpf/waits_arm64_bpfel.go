@@ -36,6 +36,12 @@ const (
 	WaitsCounterCOUNTERS         WaitsCounter = 17
 )
 
+type WaitsEarlySend struct {
+	_      structs.HostLayout
+	Inode  uint64
+	TimeNs uint64
+}
+
 type WaitsExecRecord struct {
 	_      structs.HostLayout
 	Type   uint32
@@ -260,6 +266,7 @@ type WaitsWindow struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	WaitsMapCounters             = "counters"
+	WaitsMapEarlySends           = "early_sends"
 	WaitsMapPds                  = "pds"
 	WaitsMapPolledFds            = "polled_fds"
 	WaitsMapPollers              = "pollers"
@@ -374,16 +381,17 @@ type WaitsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WaitsMapSpecs struct {
-	Counters  *ebpf.MapSpec `ebpf:"counters"`
-	Pds       *ebpf.MapSpec `ebpf:"pds"`
-	PolledFds *ebpf.MapSpec `ebpf:"polled_fds"`
-	Pollers   *ebpf.MapSpec `ebpf:"pollers"`
-	Polling   *ebpf.MapSpec `ebpf:"polling"`
-	Records   *ebpf.MapSpec `ebpf:"records"`
-	Slots     *ebpf.MapSpec `ebpf:"slots"`
-	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
-	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
-	Windows   *ebpf.MapSpec `ebpf:"windows"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	EarlySends *ebpf.MapSpec `ebpf:"early_sends"`
+	Pds        *ebpf.MapSpec `ebpf:"pds"`
+	PolledFds  *ebpf.MapSpec `ebpf:"polled_fds"`
+	Pollers    *ebpf.MapSpec `ebpf:"pollers"`
+	Polling    *ebpf.MapSpec `ebpf:"polling"`
+	Records    *ebpf.MapSpec `ebpf:"records"`
+	Slots      *ebpf.MapSpec `ebpf:"slots"`
+	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
+	Stacks     *ebpf.MapSpec `ebpf:"stacks"`
+	Windows    *ebpf.MapSpec `ebpf:"windows"`
 }
 
 // WaitsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -425,21 +433,23 @@ func (o *WaitsObjects) Close() error {
 //
 // It can be passed to LoadWaitsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WaitsMaps struct {
-	Counters  *ebpf.Map `ebpf:"counters"`
-	Pds       *ebpf.Map `ebpf:"pds"`
-	PolledFds *ebpf.Map `ebpf:"polled_fds"`
-	Pollers   *ebpf.Map `ebpf:"pollers"`
-	Polling   *ebpf.Map `ebpf:"polling"`
-	Records   *ebpf.Map `ebpf:"records"`
-	Slots     *ebpf.Map `ebpf:"slots"`
-	Sockets   *ebpf.Map `ebpf:"sockets"`
-	Stacks    *ebpf.Map `ebpf:"stacks"`
-	Windows   *ebpf.Map `ebpf:"windows"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	EarlySends *ebpf.Map `ebpf:"early_sends"`
+	Pds        *ebpf.Map `ebpf:"pds"`
+	PolledFds  *ebpf.Map `ebpf:"polled_fds"`
+	Pollers    *ebpf.Map `ebpf:"pollers"`
+	Polling    *ebpf.Map `ebpf:"polling"`
+	Records    *ebpf.Map `ebpf:"records"`
+	Slots      *ebpf.Map `ebpf:"slots"`
+	Sockets    *ebpf.Map `ebpf:"sockets"`
+	Stacks     *ebpf.Map `ebpf:"stacks"`
+	Windows    *ebpf.Map `ebpf:"windows"`
 }
 
 func (m *WaitsMaps) Close() error {
 	return _WaitsClose(
 		m.Counters,
+		m.EarlySends,
 		m.Pds,
 		m.PolledFds,
 		m.Pollers,
