@@ -120,39 +120,6 @@ func (r *Result) Matched() float64 {
 	return float64(len(r.Pairs)) / float64(all)
 }
 
-// Sums of a part may differ by one per cent, or by what the probes themselves
-// take: they stamp before the park and after the resume, two traps and the
-// trace's own two events further apart.
-const (
-	sumTolerance  = 0.01
-	probesBetween = 4 * time.Microsecond
-)
-
-// Flaws says in what the recording is not true, nil if it is: too few matched,
-// where enough is a share from 0 to 1, a wait with another reason, a sum that is
-// too far off. The share of waiting for a processor is too small a part of the
-// waits to be judged by itself.
-func (r *Result) Flaws(enough float64) []string {
-	var flaws []string
-	if r.Matched() < enough {
-		flaws = append(flaws, fmt.Sprintf("%.3f %% of the waits matched: %d missing, %d extra",
-			100*r.Matched(), len(r.Missing), len(r.Extra)))
-	}
-	if len(r.WrongReason) > 0 {
-		flaws = append(flaws, fmt.Sprintf("%d waits with another reason", len(r.WrongReason)))
-	}
-	for _, part := range []struct {
-		name string
-		*Part
-	}{{"total", &r.Total}, {"until runnable", &r.Until}} {
-		allowed := time.Duration(sumTolerance*float64(part.Trace)) + time.Duration(part.Measured())*probesBetween
-		if (part.Ours - part.Trace).Abs() > allowed {
-			flaws = append(flaws, fmt.Sprintf("%s: the sum is %v, the trace's %v", part.name, part.Ours, part.Trace))
-		}
-	}
-	return flaws
-}
-
 // listed bounds how many single waits a summary names.
 const listed = 5
 
