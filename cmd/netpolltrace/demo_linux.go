@@ -38,7 +38,7 @@ func newDemo() *cobra.Command {
 		Long: `Runs a small shop whose faults are known (one slow cache among quick ones, busy
 goroutines that make others late, deadlines, idle connections), records it and
 prints the report: first its waits in the netpoller, then all of its waits.`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 			defer stop()

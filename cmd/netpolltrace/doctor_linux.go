@@ -42,7 +42,7 @@ The exit status is 2 if nothing can be recorded.`,
 			}
 			return nil
 		},
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 	}
 	target.add(c.Flags())
 	c.Flags().StringVar(&format, "format", "text", "the `FORMAT` to print: text, json")

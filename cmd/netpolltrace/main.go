@@ -91,7 +91,7 @@ With a PID or the name of a program it records ten seconds and prints a report.`
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.MaximumNArgs(1),
+		Args:          atMost(1),
 		CompletionOptions: cobra.CompletionOptions{
 			HiddenDefaultCmd: true,
 		},
@@ -103,6 +103,16 @@ With a PID or the name of a program it records ten seconds and prints a report.`
 	root.AddCommand(newReport())
 	addPlatformCommands(root)
 	return root
+}
+
+// atMost refuses more than n arguments.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%q is one argument too many; see %s --help", args[n], c.CommandPath())
+		}
+		return nil
+	}
 }
 
 // version is the module's version, as the go command stamped it.

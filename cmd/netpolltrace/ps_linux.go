@@ -34,7 +34,7 @@ ptrace, which the program's own user has on most machines.`,
 			defer p.Close()
 			return printWaiting(p, o)
 		},
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 	}
 	target.add(c.Flags())
 	c.Flags().StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default reason,peer,stack)")

@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -377,8 +376,6 @@ func sudoOwner(getenv func(string) (string, bool)) *recording.Owner {
 	}
 	return &recording.Owner{UID: uid, GID: gid}
 }
-
-func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func list[T ~string](choices []T) string {
 	texts := make([]string, len(choices))

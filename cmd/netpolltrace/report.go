@@ -212,7 +212,7 @@ func (r *reporter) print(path string, metas ...wait.Meta) error {
 	if path == "" || path == recording.Standard {
 		options := r.options
 		options.Width = terminalWidth(os.Stdout)
-		options.Color = options.Width > 0 && os.Getenv("NO_COLOR") == ""
+		options.Color = wantsColor(os.Stdout)
 		return r.format.Render(os.Stdout, rep, options)
 	}
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -225,7 +225,15 @@ func (r *reporter) print(path string, metas ...wait.Meta) error {
 	return errors.Join(r.format.Render(io.Writer(out), rep, r.options), out.Close())
 }
 
-// terminalWidth is the number of columns of a terminal; 0 if it is none.
+func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// wantsColor follows https://no-color.org.
+func wantsColor(f *os.File) bool {
+	return onTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// terminalWidth is the number of columns of a terminal; 0 if it is none, or
+// does not say.
 func terminalWidth(f *os.File) int {
 	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
