@@ -74,7 +74,7 @@ enum counter {
 	LOST_RING,         /* waits that ended while the ring buffer was full */
 	LOST_SLOT,         /* parks without a slot: more goroutines than --max-goroutines */
 	LOST_RESUME,       /* parks of a goroutine whose last resume was not seen */
-	NO_STACK,          /* the stack could not be read */
+	MOVED_ON,          /* parks of a goroutine whose last wait was adopted too late */
 	NO_STACK_ROOM,     /* more distinct stacks than --max-stacks */
 	NO_FD_ROOM,        /* more descriptors than --max-fds */
 	NO_SOCKET_RECORD,  /* a socket's description did not fit into the ring buffer */

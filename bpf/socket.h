@@ -299,7 +299,7 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	pd->announced = 1;
 	pd->file = (__u64)file;
 	inode = r->inode;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, wakeup_flags());
 	if (pd->sk)
 		bpf_map_update_elem(&sockets, &pd->sk, &pd_addr, BPF_ANY);
 	guess_owed(pd, inode);

@@ -197,7 +197,7 @@ static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u6
 	if (!slot)
 		return;
 	if (slot->open)
-		count(LOST_RESUME);
+		count(slot->flags & WAIT_STARTED_BEFORE ? MOVED_ON : LOST_RESUME);
 	if (slot->goid != goid) {
 		slot->goid = goid;
 		slot->start_pc = user_u64(g + config.g_startpc);
@@ -211,8 +211,6 @@ static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u6
 	slot->op = OP_NONE;
 	slot->pd = 0;
 	slot->stack = capture(pc, caller, fp, slot->stack);
-	if (config.stacks && !slot->stack)
-		count(NO_STACK);
 	if (gpp)
 		park_descriptor(slot, gpp);
 	slot->park_ns = now;

@@ -28,7 +28,7 @@ const (
 	WaitsCounterLOST_RING        WaitsCounter = 9
 	WaitsCounterLOST_SLOT        WaitsCounter = 10
 	WaitsCounterLOST_RESUME      WaitsCounter = 11
-	WaitsCounterNO_STACK         WaitsCounter = 12
+	WaitsCounterMOVED_ON         WaitsCounter = 12
 	WaitsCounterNO_STACK_ROOM    WaitsCounter = 13
 	WaitsCounterNO_FD_ROOM       WaitsCounter = 14
 	WaitsCounterNO_SOCKET_RECORD WaitsCounter = 15

@@ -11,7 +11,7 @@ import (
 
 // account tells what was lost and what the probes cost since the last time.
 func (r *Recorder) account(sink wait.Sink) error {
-	c, err := readCounts(r.collection.Maps[bpf.WaitsMapCounters])
+	c, err := r.counted()
 	if err != nil {
 		return err
 	}
@@ -75,15 +75,53 @@ func (r *Recorder) event(kind wait.EventKind, count uint64, duration time.Durati
 	}
 }
 
-// Counts of the kernel side, for the tests of its bookkeeping.
-type Counts struct{ Parks, Ends, LostRing, LostSlot, LostResume uint64 }
-
-// Counts reads the kernel's counters.
-func (r *Recorder) Counts() (Counts, error) {
+// counted is what the kernel side counted, and what was found to be missing
+// when waits were taken over.
+func (r *Recorder) counted() (counts, error) {
 	c, err := readCounts(r.collection.Maps[bpf.WaitsMapCounters])
+	if err != nil {
+		return c, err
+	}
+	c[bpf.WaitsCounterLOST_SLOT] += r.adoption.noRoom
+	c[bpf.WaitsCounterNO_FD_ROOM] += r.adoption.noDescriptor
+	return c, nil
+}
+
+// Counts are the books of a recording. Once it has ended, these hold:
+//
+//	Ends = waits delivered + Phantoms + LostRing
+//	Parks + Adopted = Ends + waits delivered as open + OpenPhantoms + MovedOn + LostSlot + LostResume + NoGoid
+type Counts struct {
+	Parks   uint64 // seen by a probe
+	Adopted uint64 // under way when the recording began
+	Ends    uint64 // seen by a probe
+
+	// Of the adopted: the goroutine had gone on before it was entered. Phantoms
+	// ended, OpenPhantoms did not, MovedOn were replaced by a park.
+	Phantoms, OpenPhantoms, MovedOn uint64
+
+	LostRing, LostSlot, LostResume, NoGoid uint64 // waits
+	NoStackRoom, NoFDRoom, NoSocketRecord  uint64 // waits that lack something
+}
+
+// Counts reads the books.
+func (r *Recorder) Counts() (Counts, error) {
+	c, err := r.counted()
 	return Counts{
-		Parks: c[bpf.WaitsCounterHITS_PARK], Ends: c[bpf.WaitsCounterENDS],
-		LostRing: c[bpf.WaitsCounterLOST_RING], LostSlot: c[bpf.WaitsCounterLOST_SLOT],
-		LostResume: c[bpf.WaitsCounterLOST_RESUME],
+		Parks:   c[bpf.WaitsCounterHITS_PARK],
+		Adopted: r.adoption.entered + r.adoption.noRoom,
+		Ends:    c[bpf.WaitsCounterENDS],
+
+		Phantoms:     r.adoption.phantoms,
+		OpenPhantoms: r.adoption.openPhantoms,
+		MovedOn:      c[bpf.WaitsCounterMOVED_ON],
+
+		LostRing:       c[bpf.WaitsCounterLOST_RING],
+		LostSlot:       c[bpf.WaitsCounterLOST_SLOT],
+		LostResume:     c[bpf.WaitsCounterLOST_RESUME],
+		NoGoid:         c[bpf.WaitsCounterNO_GOID],
+		NoStackRoom:    c[bpf.WaitsCounterNO_STACK_ROOM],
+		NoFDRoom:       c[bpf.WaitsCounterNO_FD_ROOM],
+		NoSocketRecord: c[bpf.WaitsCounterNO_SOCKET_RECORD],
 	}, err
 }

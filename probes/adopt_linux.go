@@ -6,11 +6,21 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
 )
+
+// adoption counts what came of taking over the waits that were under way.
+type adoption struct {
+	entered      uint64 // slots
+	noRoom       uint64 // waits for which there was no slot
+	noDescriptor uint64 // waits of which it is not known what they are for
+	phantoms     uint64 // see Counts
+	openPhantoms uint64
+}
 
 // Adopt takes over the waits that began before the probes were attached, so
 // that their ends are recorded and those that do not end are reported as open.
@@ -43,7 +53,7 @@ func (r *Recorder) findPhantoms(entered []*process.Goroutine) error {
 	}
 	r.phantoms = make(map[uint64]uint64)
 	for i, g := range entered {
-		if !waits(states[i].Status) || states[i].Goid != g.Goid {
+		if now := states[i]; !waits(now.Status) || now.Goid != g.Goid || now.WaitReason != g.WaitReason {
 			r.phantoms[g.Addr] = g.Goid
 		}
 	}
@@ -78,8 +88,12 @@ func (r *Recorder) describeDescriptors(waiting []*process.Goroutine) error {
 			continue
 		}
 		polled := bpf.WaitsPolledFd{Pd: g.PollDesc, Fdseq: r.fdseq(g.PollDesc)}
-		if err := fds.Put(uint32(g.FD), &polled); err != nil {
-			return fmt.Errorf("entering fd %d (give a larger --max-fds): %w", g.FD, err)
+		err := fds.Put(uint32(g.FD), &polled)
+		if errors.Is(err, unix.E2BIG) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("entering fd %d: %w", g.FD, err)
 		}
 	}
 	return r.visitFiles()
@@ -116,11 +130,17 @@ func (r *Recorder) enter(waiting []*process.Goroutine) ([]*process.Goroutine, er
 		switch {
 		case err == nil:
 			entered = append(entered, g)
+			if slot.Pd != 0 && slot.PdGen == 0 {
+				r.adoption.noDescriptor++
+			}
 		case errors.Is(err, ebpf.ErrKeyExist):
+		case errors.Is(err, unix.E2BIG):
+			r.adoption.noRoom++
 		default:
-			return nil, fmt.Errorf("entering goroutine %d (give a larger --max-goroutines): %w", g.Goid, err)
+			return nil, fmt.Errorf("entering goroutine %d: %w", g.Goid, err)
 		}
 	}
+	r.adoption.entered = uint64(len(entered))
 	return entered, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 	"unsafe"
@@ -19,6 +20,10 @@ import (
 // of the default one fills meanwhile. The kernel wakes us only at half full.
 const drainInterval = 25 * time.Millisecond
 
+// drainAtMost bounds what is delivered before anything else is looked at: a
+// target may be quicker than we are.
+const drainAtMost = 1 << 17
+
 // accountInterval is how often losses and the price are told.
 const accountInterval = time.Second
 
@@ -27,6 +32,9 @@ const accountInterval = time.Second
 // waits that are still open. It returns [process.ErrExec] or [process.ErrExited] where
 // the target ended it.
 func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
+	if err := r.deliverBacklog(sink); err != nil {
+		return err
+	}
 	ended, err := r.deliverUntilEnd(ctx, sink)
 	if err != nil {
 		return err
@@ -35,7 +43,7 @@ func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
 	if err := r.detach(); err != nil {
 		return err
 	}
-	if err := r.drain(sink); err != nil {
+	if err := r.drain(sink, math.MaxInt); err != nil {
 		return err
 	}
 	if ended == nil {
@@ -63,7 +71,7 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 		case <-r.target.Process.Exited():
 			return process.ErrExited, nil
 		case <-drains.C:
-			if err := r.drain(sink); err != nil {
+			if err := r.drain(sink, drainAtMost); err != nil {
 				return nil, err
 			}
 			r.timing.sample(&r.price)
@@ -78,12 +86,36 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 	}
 }
 
-// drain delivers what is in the ring buffer.
-func (r *Recorder) drain(sink wait.Sink) error {
+// deliverBacklog delivers what arrived until now.
+func (r *Recorder) deliverBacklog(sink wait.Sink) error {
+	records, err := r.takeBacklog()
+	if err != nil {
+		return err
+	}
+	var w wait.Wait
+	for _, raw := range records {
+		if err := r.deliver(raw, &w, sink); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Recorder) takeBacklog() ([][]byte, error) {
+	records, err := r.backlog.take()
+	r.backlog = nil
+	if err != nil {
+		return nil, fmt.Errorf("reading the ring buffer: %w", err)
+	}
+	return records, nil
+}
+
+// drain delivers what is in the ring buffer, up to a number of records.
+func (r *Recorder) drain(sink wait.Sink, atMost int) error {
 	var record ringbuf.Record
 	var w wait.Wait
 	r.reader.SetDeadline(time.Unix(1, 0))
-	for {
+	for range atMost {
 		err := r.reader.ReadInto(&record)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
@@ -95,6 +127,7 @@ func (r *Recorder) drain(sink wait.Sink) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // deliver handles one record. Its type is the first word of each.
@@ -103,6 +136,7 @@ func (r *Recorder) deliver(raw []byte, w *wait.Wait, sink wait.Sink) error {
 	case bpf.WaitsRecordTypeRECORD_WAIT:
 		if record := recordAs[bpf.WaitsWaitRecord](raw); record != nil {
 			if r.phantom(record.G, record.Goid, record.Flags) {
+				r.adoption.phantoms++
 				return nil
 			}
 			r.decoder.wait(record, w)
@@ -142,7 +176,11 @@ func (r *Recorder) deliverOpen(sink wait.Sink, now int64) error {
 	var w wait.Wait
 	slots := r.collection.Maps[bpf.WaitsMapSlots].Iterate()
 	for slots.Next(&g, &slot) {
-		if slot.Open == 0 || r.phantom(g, slot.Goid, slot.Flags) {
+		if slot.Open == 0 {
+			continue
+		}
+		if r.phantom(g, slot.Goid, slot.Flags) {
+			r.adoption.openPhantoms++
 			continue
 		}
 		r.decoder.open(&slot, r.owedSince(&slot), now, &w)

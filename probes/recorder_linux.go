@@ -49,6 +49,7 @@ type Recorder struct {
 	config     bpf.WaitsWaitConfig
 	collection *ebpf.Collection
 	reader     *ringbuf.Reader
+	backlog    *backlog // nil once it was taken
 	attached   links
 	decoder    *decoder
 	price      Price
@@ -56,6 +57,7 @@ type Recorder struct {
 	timing     timing
 	exec       bool
 	phantoms   map[uint64]uint64 // goid by g: see Adopt
+	adoption   adoption
 
 	delivered atomic.Uint64
 	lost      atomic.Uint64
@@ -112,6 +114,7 @@ func (r *Recorder) start(options Options) error {
 	if r.reader, err = ringbuf.NewReader(r.collection.Maps[bpf.WaitsMapRecords]); err != nil {
 		return fmt.Errorf("opening the ring buffer: %w", err)
 	}
+	r.backlog = collect(r.reader)
 	if err := r.visitFiles(); err != nil {
 		return err
 	}
@@ -217,7 +220,8 @@ func (r *Recorder) attachUprobes() error {
 
 // Close detaches whatever is attached and frees everything.
 func (r *Recorder) Close() error {
-	errs := []error{r.detach(), r.timing.stop()}
+	_, err := r.takeBacklog()
+	errs := []error{err, r.detach(), r.timing.stop()}
 	if r.reader != nil {
 		errs = append(errs, r.reader.Close())
 	}

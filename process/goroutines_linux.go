@@ -119,30 +119,34 @@ func (r *reader) snapshot() (*Snapshot, error) {
 
 // GState is the state of a goroutine, read alone.
 type GState struct {
-	Status GoroutineStatus
-	Goid   uint64 // 0 for a g that could not be read
+	Status     GoroutineStatus
+	Goid       uint64 // 0 for a g that could not be read
+	WaitReason uint8
 }
 
 // States reads what the goroutines at some addresses do now, so as to drop
 // what changed since a snapshot.
 func (p *Process) States(l *gobinary.Layout, addrs []uint64) ([]GState, error) {
-	const status, goid = 4, 8 // sizes
-	buf := make([]byte, (status+goid)*len(addrs))
-	pieces := make([]piece, 0, 2*len(addrs))
+	const status, goid, reason = 4, 8, 1 // sizes
+	const size = status + goid + reason
+	buf := make([]byte, size*len(addrs))
+	pieces := make([]piece, 0, 3*len(addrs))
 	for i, addr := range addrs {
-		b := buf[(status+goid)*i:]
+		b := buf[size*i:]
 		pieces = append(pieces,
 			piece{addr: addr + uint64(l.G.AtomicStatus), buf: b[:status]},
-			piece{addr: addr + uint64(l.G.Goid), buf: b[status : status+goid]})
+			piece{addr: addr + uint64(l.G.Goid), buf: b[status : status+goid]},
+			piece{addr: addr + uint64(l.G.WaitReason), buf: b[status+goid : size]})
 	}
 	if err := p.readPieces(pieces); err != nil {
 		return nil, err
 	}
 	states := make([]GState, len(addrs))
 	for i := range states {
-		if s, g := pieces[2*i], pieces[2*i+1]; s.ok && g.ok {
+		if s, g, reason := pieces[3*i], pieces[3*i+1], pieces[3*i+2]; s.ok && g.ok && reason.ok {
 			states[i].Status = GoroutineStatus(binary.LittleEndian.Uint32(s.buf) &^ scanBit)
 			states[i].Goid = binary.LittleEndian.Uint64(g.buf)
+			states[i].WaitReason = reason.buf[0]
 		}
 	}
 	return states, nil

@@ -182,7 +182,7 @@ func TestStatesTellWhatChanged(t *testing.T) {
 		t.Errorf("the state of nothing is %+v", states[0])
 	}
 	for i, g := range s.Goroutines {
-		if got := states[i+1]; g.Status == GWaiting && got != (GState{Status: GWaiting, Goid: g.Goid}) {
+		if got := states[i+1]; g.Status == GWaiting && got != (GState{Status: GWaiting, Goid: g.Goid, WaitReason: g.WaitReason}) {
 			t.Errorf("goroutine %d: %+v", g.Goid, got)
 		}
 	}

@@ -1,0 +1,138 @@
+package probes_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// plan is what a recording here would hook; the test is skipped where nothing
+// can be recorded.
+func plan(t *testing.T, mode probes.Mode) *probes.Plan {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("recording needs root")
+	}
+	chosen, err := probes.Choose(new(probes.Features), mode, "")
+	if err != nil {
+		t.Skipf("nothing can be recorded here: %v", err)
+	}
+	return chosen
+}
+
+// target is a test program that runs and is looked at.
+type target struct {
+	*testprogram.Process
+	looked *probes.Target
+}
+
+// launch builds and starts a test program. It must be well at the end of the
+// test.
+func launch(t *testing.T, name string, args ...string) *target {
+	t.Helper()
+	path, err := testprogram.Build{}.Program(t.Context(), name, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := testprogram.Start(context.Background(), path, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := program.Close(); err != nil {
+			t.Errorf("the target: %v", err)
+		}
+	})
+	opened, err := process.Open(program.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { opened.Close() })
+	binary, err := gobinary.Open(opened.ExePath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { binary.Close() })
+	looked, err := probes.NewTarget(binary, opened)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &target{program, looked}
+}
+
+// attach attaches to a target. With adopt it takes over the waits under way.
+func (p *target) attach(t *testing.T, chosen *probes.Plan, options probes.Options, adopt bool) *probes.Recorder {
+	t.Helper()
+	r, err := probes.Attach(p.looked, chosen, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if adopt {
+		snapshot, err := p.looked.Process.Goroutines(p.looked.Binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Adopt(snapshot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+// deliver delivers what a recorder records while the program obeys commands,
+// and then ends.
+func (p *target) deliver(t *testing.T, r *probes.Recorder, commands ...[]string) *truth.Gather {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var all truth.Gather
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx, &all) }()
+	for _, command := range commands {
+		if _, err := p.Do(command...); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	return &all
+}
+
+// number counts the waits for which something holds.
+func number(all *truth.Gather, holds func(*wait.Wait) bool) uint64 {
+	var n uint64
+	for i := range all.Waits {
+		if holds(&all.Waits[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func finished(w *wait.Wait) bool { return w.Kind == wait.KindWait }
+func open(w *wait.Wait) bool     { return w.Kind == wait.KindOpen }
+
+// told sums the events of a kind.
+func told(all *truth.Gather, kind wait.EventKind) uint64 {
+	var n uint64
+	for _, e := range all.Events {
+		if e.Kind == kind {
+			n += e.Count
+		}
+	}
+	return n
+}

@@ -1,0 +1,93 @@
+package probes_test
+
+import (
+	"testing"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/truth"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// balance holds what was delivered, and what was told to be lost, against what
+// the kernel side counted.
+func balance(t *testing.T, r *probes.Recorder, all *truth.Gather) probes.Counts {
+	t.Helper()
+	c, err := r.Counts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivered, stillOpen := number(all, finished), number(all, open)
+	if c.Ends != delivered+c.LostRing+c.Phantoms {
+		t.Errorf("%d waits ended, %d were delivered: %+v", c.Ends, delivered, c)
+	}
+	if begun := c.Parks + c.Adopted; begun != c.Ends+stillOpen+c.LostSlot+c.LostResume+c.NoGoid+c.OpenPhantoms {
+		t.Errorf("%d waits were begun, %d are open: %+v", begun, stillOpen, c)
+	}
+	if lost := c.LostRing + c.LostSlot + c.LostResume + c.NoGoid; told(all, wait.EventLost) != lost {
+		t.Errorf("%d waits are said to be lost, want %d: %+v", told(all, wait.EventLost), lost, c)
+	}
+	if incomplete := c.NoStackRoom + c.NoFDRoom + c.NoSocketRecord; told(all, wait.EventIncomplete) != incomplete {
+		t.Errorf("%d waits are said to be incomplete, want %d: %+v", told(all, wait.EventIncomplete), incomplete, c)
+	}
+	return c
+}
+
+func TestEachLossIsCountedAtItsPlace(t *testing.T) {
+	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		chosen := plan(t, mode)
+		for name, c := range map[string]struct {
+			shrink func(*probes.Options)
+			// lost is the count that the shrinking leads to; missing, if set, the
+			// waits that are delivered without something, which must be as many.
+			lost    func(*probes.Counts) *uint64
+			missing func(*wait.Wait) bool
+		}{
+			"nothing": {shrink: func(*probes.Options) {}},
+			"ring buffer": {
+				shrink: func(o *probes.Options) { o.RingBuffer = 64 << 10 },
+				lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
+			},
+			"goroutines": {
+				shrink: func(o *probes.Options) { o.MaxGoroutines = 4 },
+				lost:   func(c *probes.Counts) *uint64 { return &c.LostSlot },
+			},
+			"descriptors": {
+				shrink:  func(o *probes.Options) { o.MaxFDs = 4 },
+				lost:    func(c *probes.Counts) *uint64 { return &c.NoFDRoom },
+				missing: func(w *wait.Wait) bool { return w.Reason == wait.ReasonIO && w.FD < 0 },
+			},
+			"stacks": {
+				shrink:  func(o *probes.Options) { o.MaxStacks = 1 },
+				lost:    func(c *probes.Counts) *uint64 { return &c.NoStackRoom },
+				missing: func(w *wait.Wait) bool { return w.Stack == nil },
+			},
+		} {
+			t.Run(string(mode)+"/"+name, func(t *testing.T) {
+				program := launch(t, "echo")
+				options := probes.DefaultOptions()
+				c.shrink(&options)
+				r := program.attach(t, chosen, options, false)
+				all := program.deliver(t, r, []string{"run", "200ms"})
+				counted := balance(t, r, all)
+				if number(all, finished) == 0 {
+					t.Fatal("no wait was delivered")
+				}
+				var lost uint64
+				if c.lost != nil {
+					place := c.lost(&counted)
+					lost, *place = *place, 0
+					if lost == 0 {
+						t.Error("nothing was lost")
+					}
+				}
+				if c.missing != nil && number(all, c.missing) != lost {
+					t.Errorf("%d waits lack it, %d are counted", number(all, c.missing), lost)
+				}
+				if rest := counted.LostRing + counted.LostSlot + counted.LostResume + counted.NoGoid +
+					counted.NoStackRoom + counted.NoFDRoom + counted.NoSocketRecord; rest != 0 {
+					t.Errorf("something else is counted too: %+v", counted)
+				}
+			})
+		}
+	}
+}
