@@ -362,21 +362,6 @@ func (t tee) Event(e *wait.Event) error {
 	return nil
 }
 
-// sudoOwner is the user who called sudo: recordings are theirs.
-func sudoOwner(getenv func(string) (string, bool)) *recording.Owner {
-	uidText, _ := getenv("SUDO_UID")
-	gidText, _ := getenv("SUDO_GID")
-	uid, err := strconv.Atoi(uidText)
-	if err != nil || os.Geteuid() != 0 {
-		return nil
-	}
-	gid, err := strconv.Atoi(gidText)
-	if err != nil {
-		return nil
-	}
-	return &recording.Owner{UID: uid, GID: gid}
-}
-
 func list[T ~string](choices []T) string {
 	texts := make([]string, len(choices))
 	for i, choice := range choices {

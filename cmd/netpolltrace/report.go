@@ -222,7 +222,26 @@ func (r *reporter) print(path string, metas ...wait.Meta) error {
 	if err != nil {
 		return fmt.Errorf("creating the report: %w", err)
 	}
-	return errors.Join(r.format.Render(io.Writer(out), rep, r.options), out.Close())
+	if owner := sudoOwner(os.LookupEnv); owner != nil {
+		err = out.Chown(owner.UID, owner.GID)
+	}
+	return errors.Join(err, r.format.Render(io.Writer(out), rep, r.options), out.Close())
+}
+
+// sudoOwner is the user who called sudo: files are theirs. It is nil where
+// there is none.
+func sudoOwner(getenv func(string) (string, bool)) *recording.Owner {
+	uidText, _ := getenv("SUDO_UID")
+	gidText, _ := getenv("SUDO_GID")
+	uid, err := strconv.Atoi(uidText)
+	if err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	gid, err := strconv.Atoi(gidText)
+	if err != nil {
+		return nil
+	}
+	return &recording.Owner{UID: uid, GID: gid}
 }
 
 func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 //	await FILE                 wait until a background command made FILE
 //	mode FILE PERM             the file's permissions must be these, in octal
 //
-// and the condition [live]: that recording is possible here. $RECORDINGS is
-// testdata/recordings at the top, $PROGRAMS the built test programs.
+// and the conditions [live], that recording is possible here, and [root].
+// $RECORDINGS is testdata/recordings at the top, $PROGRAMS the built programs.
 func TestScripts(t *testing.T) {
 	recordings, err := filepath.Abs("../../testdata/recordings")
 	if err != nil {
@@ -63,10 +63,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "live" {
-				return false, fmt.Errorf("unknown condition %q", name)
+			switch name {
+			case "live":
+				return recordable(), nil
+			case "root":
+				return os.Geteuid() == 0, nil
 			}
-			return recordable(), nil
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "trouble": trouble, "start": s.start, "await": await, "mode": mode, "build": s.build,
