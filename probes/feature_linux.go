@@ -23,6 +23,8 @@ type Feature struct {
 	Since string
 	// Config is the kernel option that it depends on; empty for none.
 	Config string
+	// Rights are the capabilities that it takes besides rights.Kernel.
+	Rights rights.Set
 
 	probe func() error
 }
@@ -30,7 +32,7 @@ type Feature struct {
 // without says that nothing can be recorded without the feature, and what to do.
 func (f Feature) without(err error) error {
 	if rights.Refused(err) {
-		return rights.Explain(err)
+		return rights.Explain(err, rights.Kernel|f.Rights)
 	}
 	return fmt.Errorf("%w; Linux %s or newer has it: netpolltrace doctor tells more", err, f.Since)
 }
@@ -93,8 +95,9 @@ var (
 		Name: "BPF iterator over open files", Since: "5.8",
 		probe: probeTaskFiles,
 	}
+	// Some kernels (5.10) let CAP_PERFMON do, others (6.1, 6.12) do not.
 	featureUprobe = Feature{
-		Name: "uprobe", Since: "4.1", Config: "CONFIG_UPROBE_EVENTS",
+		Name: "uprobe", Since: "4.1", Config: "CONFIG_UPROBE_EVENTS", Rights: rights.SysAdmin,
 		probe: func() error { return probeUprobe(attachUprobePerf, ebpf.AttachNone) },
 	}
 	featureUprobeMulti = Feature{
@@ -133,9 +136,10 @@ func kprobe(symbol string) Feature {
 // kretprobe is the feature of return probes for many threads at a time, which
 // are made through tracefs: its files belong to root.
 func kretprobe(symbol string) Feature {
-	return Feature{Name: "kretprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", probe: func() error {
-		return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKretprobe(symbol))
-	}}
+	return Feature{Name: "kretprobe " + symbol, Since: "5.10", Config: "CONFIG_KPROBES", Rights: rights.DACOverride,
+		probe: func() error {
+			return probeProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, attachKretprobe(symbol))
+		}}
 }
 
 func fentry(symbol string) Feature {

@@ -180,7 +180,7 @@ func removeMemlock() error {
 	}
 	held, heldErr := rights.Held()
 	if heldErr != nil || held.Lacks(rights.Kernel) != 0 {
-		return errors.Join(rights.Explain(err), heldErr)
+		return errors.Join(rights.Explain(err, rights.Kernel), heldErr)
 	}
 	return fmt.Errorf("raising the limit of locked memory: %w; Linux before 5.11 counts BPF maps there: %s, or run ulimit -l unlimited as root first",
 		rights.Cause(err), rights.SysResource.Grant())

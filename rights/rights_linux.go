@@ -16,6 +16,7 @@ type Set uint64
 
 // The capabilities that matter here.
 const (
+	DACOverride   Set = 1 << unix.CAP_DAC_OVERRIDE    // write what belongs to root
 	DACReadSearch Set = 1 << unix.CAP_DAC_READ_SEARCH // open what belongs to other users
 	SysPtrace     Set = 1 << unix.CAP_SYS_PTRACE      // look into other users' processes
 	SysAdmin      Set = 1 << unix.CAP_SYS_ADMIN       // among many things, all of BPF
@@ -36,6 +37,7 @@ const (
 )
 
 var names = map[Set]string{
+	DACOverride:   "CAP_DAC_OVERRIDE",
 	DACReadSearch: "CAP_DAC_READ_SEARCH",
 	SysPtrace:     "CAP_SYS_PTRACE",
 	SysAdmin:      "CAP_SYS_ADMIN",
@@ -116,9 +118,10 @@ func OfMachine() (bool, error) {
 	return st.Ino == initialUserNamespace, nil
 }
 
-// Explain puts the kernel's refusal of something about BPF in words: what is
-// missing, and how to come by it. Other errors are returned as they are.
-func Explain(err error) error {
+// Explain puts the kernel's refusal of something about BPF in words: which of the
+// needed capabilities are missing, and how to come by them. Other errors are
+// returned as they are.
+func Explain(err error, needed Set) error {
 	if !Refused(err) {
 		return err
 	}
@@ -127,18 +130,17 @@ func Explain(err error) error {
 	if heldErr != nil || nsErr != nil {
 		return errors.Join(err, heldErr, nsErr)
 	}
-	return explain(Cause(err), held, ofMachine)
+	return explain(Cause(err), held.Lacks(needed), ofMachine)
 }
 
-func explain(cause error, held Set, ofMachine bool) error {
-	lacks := held.Lacks(Kernel)
+func explain(cause error, lacks Set, ofMachine bool) error {
 	switch {
 	case !ofMachine:
-		return fmt.Errorf("no right to load BPF programs: %w; no right of a user namespace (a rootless container) suffices: run netpolltrace outside of it", cause)
+		return fmt.Errorf("no right to use BPF: %w; no right of a user namespace (a rootless container) suffices: run netpolltrace outside of it", cause)
 	case lacks != 0:
-		return fmt.Errorf("no right to load BPF programs: %w; %s", cause, lacks.Grant())
+		return fmt.Errorf("no right to use BPF: %w; %s", cause, lacks.Grant())
 	}
-	return fmt.Errorf("the kernel refuses BPF programs although the capabilities are there: %w; netpolltrace doctor tells what may forbid them", cause)
+	return fmt.Errorf("the kernel refuses to use BPF although the capabilities are there: %w; netpolltrace doctor tells what may forbid them", cause)
 }
 
 // Cause is the error number that the kernel gave, without what libraries wrap

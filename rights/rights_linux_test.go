@@ -55,15 +55,15 @@ func TestGrantNamesAllThatSetcapMustSet(t *testing.T) {
 func TestExplain(t *testing.T) {
 	wrapped := fmt.Errorf("load program: %w (MEMLOCK may be too low)", unix.EPERM)
 	for name, test := range map[string]struct {
-		held      Set
+		lacks     Set
 		ofMachine bool
 		want      string
 	}{
-		"capabilities missing": {BPF, true, "operation not permitted; use sudo, or grant CAP_PERFMON: "},
-		"in a user namespace":  {Kernel, false, "run netpolltrace outside of it"},
-		"nothing missing":      {Kernel, true, "although the capabilities are there"},
+		"capabilities missing": {Perfmon, true, "operation not permitted; use sudo, or grant CAP_PERFMON: "},
+		"in a user namespace":  {0, false, "run netpolltrace outside of it"},
+		"nothing missing":      {0, true, "although the capabilities are there"},
 	} {
-		err := explain(Cause(wrapped), test.held, test.ofMachine)
+		err := explain(Cause(wrapped), test.lacks, test.ofMachine)
 		if !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, test.want)
 		}
@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	other := errors.New("no such file")
-	if err := Explain(other); err != other {
+	if err := Explain(other, Kernel); err != other {
 		t.Errorf("another error became %v", err)
 	}
 }
