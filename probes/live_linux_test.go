@@ -91,20 +91,26 @@ func (p *target) attach(t *testing.T, chosen *probes.Plan, options probes.Option
 	return r
 }
 
-// deliver delivers what a recorder records while the program obeys commands,
-// and then ends.
-func (p *target) deliver(t *testing.T, r *probes.Recorder, commands ...[]string) *truth.Gather {
+// do gives the program a command that must succeed.
+func (p *target) do(t *testing.T, command ...string) testprogram.Result {
+	t.Helper()
+	result, err := p.Do(command...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// deliver delivers what a recorder records while something is done, and then
+// ends.
+func (p *target) deliver(t *testing.T, r *probes.Recorder, meanwhile func()) *truth.Gather {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var all truth.Gather
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, &all) }()
-	for _, command := range commands {
-		if _, err := p.Do(command...); err != nil {
-			t.Error(err)
-		}
-	}
+	meanwhile()
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func TestEachLossIsCountedAtItsPlace(t *testing.T) {
 				options := probes.DefaultOptions()
 				c.shrink(&options)
 				r := program.attach(t, chosen, options, false)
-				all := program.deliver(t, r, []string{"run", "200ms"})
+				all := program.deliver(t, r, func() { program.do(t, "run", "100ms") })
 				counted := balance(t, r, all)
 				if number(all, finished) == 0 {
 					t.Fatal("no wait was delivered")

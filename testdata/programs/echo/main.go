@@ -2,7 +2,8 @@
 // which the price of probes is measured. Each connection has a goroutine at
 // either end, in this process, and one message of one byte under way.
 //
-// Command: run DURATION. Result: trips, seconds and trips a second.
+// Commands: run DURATION; its result is trips, seconds and trips a second. Or
+// begin, and then end, which has that result.
 package main
 
 import (
@@ -23,7 +24,13 @@ func main() {
 	flag.Parse()
 	clients, err := connect(*conns)
 	cue.Check(err)
+	var running *load
 	cue.Serve("", map[string]cue.Command{
+		"begin": func([]string) (string, error) {
+			running = begin(clients)
+			return "", nil
+		},
+		"end": func([]string) (string, error) { return running.end() },
 		"run": func(args []string) (result string, err error) {
 			if len(args) != 1 {
 				return "", fmt.Errorf("want one duration, have %d arguments", len(args))
@@ -33,7 +40,9 @@ func main() {
 				return "", err
 			}
 			err = cue.Trace(*traceFile, func() error {
-				result, err = run(clients, length)
+				load := begin(clients)
+				time.Sleep(length)
+				result, err = load.end()
 				return err
 			})
 			return result, err
@@ -75,33 +84,42 @@ func serve(conn net.Conn) {
 	}
 }
 
-func run(clients []net.Conn, length time.Duration) (string, error) {
-	var trips int64
-	var over int32
-	var running sync.WaitGroup
-	failures := make(chan error, len(clients))
-	began := time.Now()
+// load is ping-pong on all connections.
+type load struct {
+	trips    int64
+	over     int32
+	running  sync.WaitGroup
+	failures chan error
+	began    time.Time
+}
+
+func begin(clients []net.Conn) *load {
+	l := &load{failures: make(chan error, len(clients)), began: time.Now()}
 	for _, conn := range clients {
-		running.Add(1)
+		l.running.Add(1)
 		go func(conn net.Conn) {
-			defer running.Done()
-			n, err := pingPong(conn, &over)
-			atomic.AddInt64(&trips, n)
+			defer l.running.Done()
+			n, err := pingPong(conn, &l.over)
+			atomic.AddInt64(&l.trips, n)
 			if err != nil {
-				failures <- err
+				l.failures <- err
 			}
 		}(conn)
 	}
-	time.Sleep(length)
-	atomic.StoreInt32(&over, 1)
-	running.Wait()
-	seconds := time.Since(began).Seconds()
+	return l
+}
+
+// end ends it, and is to be called once.
+func (l *load) end() (string, error) {
+	atomic.StoreInt32(&l.over, 1)
+	l.running.Wait()
+	seconds := time.Since(l.began).Seconds()
 	select {
-	case err := <-failures:
+	case err := <-l.failures:
 		return "", err
 	default:
 	}
-	return fmt.Sprintf("trips=%d seconds=%.3f rate=%.0f", trips, seconds, float64(trips)/seconds), nil
+	return fmt.Sprintf("trips=%d seconds=%.3f rate=%.0f", l.trips, seconds, float64(l.trips)/seconds), nil
 }
 
 func pingPong(conn net.Conn, over *int32) (trips int64, err error) {

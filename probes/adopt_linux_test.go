@@ -1,0 +1,191 @@
+package probes_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/truth"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// idleEnds counts the open waits that are all that the program idle does, by
+// who waits in them.
+func idleEnds(all *truth.Gather) map[string]int {
+	ends := make(map[string]int)
+	for i := range all.Waits {
+		w := &all.Waits[i]
+		if w.Kind != wait.KindOpen || w.Stack == nil || w.Op != wait.OpRead {
+			continue
+		}
+		complete := w.StartedBefore && w.Outcome == "" && w.FD >= 0 && w.Total > 0 && w.Idle == w.Total &&
+			w.Local != "" && w.Peer != "" && w.Proto == "tcp" && strings.HasPrefix(w.Stack.Funcs, w.StartFunc+";")
+		ends[fmt.Sprintf("%s, %s, complete: %t", w.Stack.Func, w.Role, complete)]++
+	}
+	return ends
+}
+
+// raiseFiles raises this process's limit of open files, and so that of the
+// programs that it starts; the test is skipped where that is not allowed.
+func raiseFiles(t *testing.T, n uint64) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if before.Cur >= n {
+		return
+	}
+	raised := unix.Rlimit{Cur: n, Max: max(n, before.Max)}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err != nil {
+		t.Skipf("no right to open %d files: %v", n, err)
+	}
+	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
+}
+
+func TestWaitsUnderWayAreAllThere(t *testing.T) {
+	for _, c := range []struct {
+		mode  probes.Mode
+		conns int
+		small bool // a ring buffer that their descriptions do not fit into
+	}{
+		{mode: probes.ModeIO, conns: 1000},
+		{mode: probes.ModeIO, conns: 1000, small: true},
+		{mode: probes.ModeAll, conns: 1000},
+		{mode: probes.ModeIO, conns: 9000},
+	} {
+		t.Run(fmt.Sprintf("%s %d small %t", c.mode, c.conns, c.small), func(t *testing.T) {
+			chosen := plan(t, c.mode)
+			raiseFiles(t, uint64(2*c.conns+100))
+			program := launch(t, "idle", "-conns", strconv.Itoa(c.conns))
+			options := probes.DefaultOptions()
+			if c.small {
+				options.RingBuffer = 64 << 10
+			}
+			r := program.attach(t, chosen, options, true)
+			all := program.deliver(t, r, func() {})
+			counted := balance(t, r, all)
+			if c.small {
+				// Each that could not be described was counted; balance saw to it.
+				t.Logf("%d sockets could not be described", counted.NoSocketRecord)
+				if n := number(all, open); n != uint64(2*c.conns) {
+					t.Errorf("%d waits are open, want %d", n, 2*c.conns)
+				}
+				return
+			}
+			ends := idleEnds(all)
+			for _, end := range []string{"main.readDialed, dialed, complete: true", "main.readAccepted, accepted, complete: true"} {
+				if ends[end] != c.conns {
+					t.Errorf("%d times %q, want %d; there are %v", ends[end], end, c.conns, ends)
+				}
+			}
+			if told(all, wait.EventLost)+told(all, wait.EventIncomplete) > 0 {
+				t.Errorf("something is missing: %+v", counted)
+			}
+		})
+	}
+}
+
+func TestWhatHasNoRoomWhenTakenOverIsCounted(t *testing.T) {
+	const conns, room = 50, 16
+	for name, c := range map[string]struct {
+		shrink func(*probes.Options)
+		kind   wait.EventKind
+		open   uint64
+	}{
+		"goroutines":  {func(o *probes.Options) { o.MaxGoroutines = room }, wait.EventLost, room},
+		"descriptors": {func(o *probes.Options) { o.MaxFDs = room }, wait.EventIncomplete, 2 * conns},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chosen := plan(t, probes.ModeIO)
+			program := launch(t, "idle", "-conns", strconv.Itoa(conns))
+			options := probes.DefaultOptions()
+			c.shrink(&options)
+			r := program.attach(t, chosen, options, true)
+			all := program.deliver(t, r, func() {})
+			balance(t, r, all)
+			if n := number(all, open); n != c.open || told(all, c.kind) != 2*conns-room {
+				t.Errorf("%d waits are open, %d events %s; want %d and %d", n, told(all, c.kind), c.kind, c.open, 2*conns-room)
+			}
+		})
+	}
+}
+
+// reading are the goroutines that wait to read from a connection.
+func (p *target) reading(t *testing.T) *process.Snapshot {
+	t.Helper()
+	snapshot, err := p.looked.Process.Goroutines(p.looked.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot.Goroutines = slices.DeleteFunc(snapshot.Goroutines, func(g process.Goroutine) bool { return g.PollDesc == 0 })
+	return snapshot
+}
+
+// openReads are the reads that are reported as open.
+func openReads(all *truth.Gather) uint64 {
+	return number(all, func(w *wait.Wait) bool { return open(w) && w.Reason == wait.ReasonIO })
+}
+
+// Goroutines of the echo run all the time: hardly any is where it was when it
+// was looked at.
+func TestAttachingToABusyProgramInventsNothing(t *testing.T) {
+	const conns = 64
+	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		t.Run(string(mode), func(t *testing.T) {
+			chosen := plan(t, mode)
+			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
+			program.do(t, "begin")
+			r := program.attach(t, chosen, probes.DefaultOptions(), true)
+			all := program.deliver(t, r, func() {
+				program.do(t, "end")
+				// The near ends are gone. The far ends wait for more, soon.
+				for len(program.reading(t).Goroutines) < conns {
+				}
+			})
+			c := balance(t, r, all)
+			if c.LostResume+c.LostRing+c.LostSlot > 0 {
+				t.Errorf("waits were lost: %+v", c)
+			}
+			if n := openReads(all); n != conns {
+				t.Errorf("%d reads are open, want %d: %+v", n, conns, c)
+			}
+		})
+	}
+}
+
+// The goroutines at the near ends were looked at while they waited, and were
+// gone when their waits were taken over.
+func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
+	const conns = 64
+	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		t.Run(string(mode), func(t *testing.T) {
+			chosen := plan(t, mode)
+			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
+			program.do(t, "begin")
+			before := program.reading(t)
+			for len(before.Goroutines) < conns/2 {
+				before = program.reading(t)
+			}
+			program.do(t, "end")
+			r := program.attach(t, chosen, probes.DefaultOptions(), false)
+			if err := r.Adopt(before); err != nil {
+				t.Fatal(err)
+			}
+			all := program.deliver(t, r, func() {})
+			c := balance(t, r, all)
+			if c.OpenPhantoms == 0 {
+				t.Errorf("no goroutine had moved on: %+v", c)
+			}
+			if n := openReads(all); n > conns {
+				t.Errorf("%d reads are open, want at most %d: %+v", n, conns, c)
+			}
+		})
+	}
+}
