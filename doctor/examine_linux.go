@@ -38,13 +38,13 @@ func Examine(ctx context.Context, open Opener) (*Report, error) {
 		Recordable: recordable(trials),
 	}
 	if open != nil {
-		examineProcess(report, m, &features, open)
+		examineProcess(report, m, &features, sights, open)
 	}
 	return report, nil
 }
 
 // examineProcess adds to a report what there is to say of the process.
-func examineProcess(report *Report, m *machine, features *probes.Features, open Opener) {
+func examineProcess(report *Report, m *machine, features *probes.Features, sights []probes.Sight, open Opener) {
 	p, err := open()
 	if err != nil {
 		report.Of, report.Recordable = "the process", recordable(nil)
@@ -56,6 +56,6 @@ func examineProcess(report *Report, m *machine, features *probes.Features, open 
 	defer p.Close()
 	s := lookAtProcess(p, features)
 	report.Of = fmt.Sprintf("process %d (%s)", s.pid, s.name)
-	report.Sections = append(report.Sections, examineSubject(m, s))
+	report.Sections = append(report.Sections, examineSubject(m, sights, s))
 	report.Recordable = recordable(s.trials)
 }

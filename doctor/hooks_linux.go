@@ -74,10 +74,16 @@ func whyNot(way *probes.Way) string {
 	return strings.TrimPrefix(way.Err.Error(), way.Feature.Name+": ")
 }
 
-// mendWays says how one of some ways that do not work could be had.
+// mendWays says how one of some ways that do not work could be had: rights are
+// easier to come by than another kernel.
 func (m *machine) mendWays(ways []probes.Way) string {
 	if !m.mayUseBPF() {
 		return m.mendRefusal()
+	}
+	for i := range ways {
+		if lacks := m.held.Lacks(ways[i].Feature.Rights); lacks != 0 && rights.Refused(ways[i].Err) {
+			return lacks.Grant()
+		}
 	}
 	var could []string
 	for i := range ways {

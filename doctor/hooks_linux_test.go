@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/rights"
 )
 
 var (
@@ -18,6 +19,11 @@ var (
 
 func way(name string, err error) probes.Way {
 	return probes.Way{Name: name, Err: err, Feature: probes.Feature{Name: name, Since: "6.4", Config: "CONFIG_X"}}
+}
+
+func takes(w probes.Way, further rights.Set) probes.Way {
+	w.Feature.Rights = further
+	return w
 }
 
 func TestTheFirstWayThatWorksIsTaken(t *testing.T) {
@@ -39,6 +45,8 @@ func TestCuresOfHooks(t *testing.T) {
 	ordinary.held = 0
 	nested := wellMachine()
 	nested.ofMachine = false
+	atKernel := wellMachine()
+	atKernel.held = rights.Kernel
 	partly := way("tracepoint t", nil)
 	partly.Partly = "pipes are not seen"
 	for name, test := range map[string]struct {
@@ -63,6 +71,12 @@ func TestCuresOfHooks(t *testing.T) {
 		"a user namespace": {nested,
 			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", refusedErr), way("kprobe f", refusedErr)}},
 			Warn, "", "outside of this user namespace"},
+		"a further right": {atKernel,
+			probes.Sight{Ways: []probes.Way{way("uprobe_multi", absentErr), takes(way("perf events", refusedErr), rights.SysAdmin)}},
+			Fail, "nothing can be recorded without", "grant CAP_SYS_ADMIN"},
+		"a further right that does not help": {atKernel,
+			probes.Sight{Ways: []probes.Way{takes(way("perf events", absentErr), rights.SysAdmin)}},
+			Fail, "", "boot a kernel with perf events"},
 		"the only way": {wellMachine(),
 			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", absentErr)}},
 			Fail, "not in this kernel", "boot a kernel with ring buffer"},
@@ -74,6 +88,14 @@ func TestCuresOfHooks(t *testing.T) {
 			wantFinding(t, judgeSight(test.machine, &test.sight), test.state, test.detail, test.cure)
 		})
 	}
+}
+
+func TestARefusedModeTakesTheRightsOfItsUprobes(t *testing.T) {
+	m := wellMachine()
+	m.held = rights.Kernel
+	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", refusedErr), rights.SysAdmin)}}}
+	f := judgeTrial(m, sights, &trial{mode: probes.ModeIO, err: refusedErr})
+	wantFinding(t, f, Fail, "refused", "grant CAP_SYS_ADMIN")
 }
 
 // measuredTrial is a trial in which all was measured.

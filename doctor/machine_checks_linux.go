@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -32,8 +33,8 @@ var machineChecks = []machineCheck{
 	{"right to other users' programs", rightTo(rights.OtherUsers, Warn, "your own programs can be recorded without")},
 	{"right to time the probes", rightTo(rights.SysAdmin, Note, "without it the cost in reports counts the traps alone")},
 	{"locked memory", checkLockedMemory},
-	{unprivilegedBPF, unbinding(unprivilegedBPF, rights.BPF)},
-	{perfParanoid, unbinding(perfParanoid, rights.Perfmon)},
+	{unprivilegedBPF, checkUnprivilegedBPF},
+	{perfParanoid, checkPerfParanoid},
 	{ptraceScope, checkPtraceScope},
 	{"lockdown", checkLockdown},
 	{"seccomp", checkSeccomp},
@@ -147,7 +148,7 @@ func rightTo(needed rights.Set, lacking State, without string) func(*machine) Fi
 // lacksLockedMemory tells whether the kernel counts BPF maps as locked memory
 // and the limit cannot be raised.
 func (m *machine) lacksLockedMemory() bool {
-	return m.before(5, 11) && m.held.Lacks(rights.SysResource) != 0
+	return m.before(5, 11) && !m.memoryUnlimited && m.held.Lacks(rights.SysResource) != 0
 }
 
 func checkLockedMemory(m *machine) Finding {
@@ -157,25 +158,40 @@ func checkLockedMemory(m *machine) Finding {
 	case m.lacksLockedMemory():
 		return Finding{State: Warn, Detail: "limits BPF before Linux 5.11, and CAP_SYS_RESOURCE is missing", Cure: rights.SysResource.Grant()}
 	}
-	return Finding{State: OK, Detail: "can be raised (CAP_SYS_RESOURCE)"}
+	return Finding{State: OK, Detail: "without limit, or it can be raised"}
 }
 
-// unbinding reports a kernel parameter that binds only who lacks a capability.
-func unbinding(name string, capability rights.Set) func(*machine) Finding {
-	return func(m *machine) Finding {
-		value, ok := m.sysctls[name]
-		if !ok {
-			return Finding{State: Note, Detail: "not in this kernel"}
-		}
-		return Finding{State: Note, Detail: fmt.Sprintf("%s; does not bind who has %v", value, capability)}
+// notInKernel is the finding about a kernel parameter that is not there.
+var notInKernel = Finding{State: Note, Detail: "not in this kernel"}
+
+func checkUnprivilegedBPF(m *machine) Finding {
+	value, ok := m.sysctls[unprivilegedBPF]
+	if !ok {
+		return notInKernel
 	}
+	return Finding{State: Note, Detail: value + ": does not bind who has CAP_BPF"}
+}
+
+// checkPerfParanoid knows of the values above 2, which Debian's and Ubuntu's
+// kernels have added.
+func checkPerfParanoid(m *machine) Finding {
+	value, ok := m.sysctls[perfParanoid]
+	level, err := strconv.Atoi(value)
+	switch {
+	case !ok:
+		return notInKernel
+	case err == nil && level > 2 && m.held.Lacks(rights.SysAdmin) != 0:
+		return Finding{State: Note, Detail: value + ": no kprobes without CAP_SYS_ADMIN",
+			Cure: "only if no other way works below: sudo sysctl kernel.perf_event_paranoid=2"}
+	}
+	return Finding{State: Note, Detail: value + ": does not bind who has CAP_PERFMON"}
 }
 
 func checkPtraceScope(m *machine) Finding {
 	value, ok := m.sysctls[ptraceScope]
 	switch {
 	case !ok:
-		return Finding{State: Note, Detail: "not in this kernel"}
+		return notInKernel
 	case value == "3":
 		return Finding{State: Fail, Detail: "3: nobody may look into a process", Cure: "set another value in /etc/sysctl.d and boot again: it cannot be taken back"}
 	case value != "0" && m.held.Lacks(rights.SysPtrace) != 0:

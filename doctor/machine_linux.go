@@ -25,6 +25,8 @@ type machine struct {
 
 	uid  int // effective
 	held rights.Set
+	// memoryUnlimited tells that as much memory may be locked as wanted.
+	memoryUnlimited bool
 	// ofMachine tells that the rights are those of the machine, not of a user
 	// namespace.
 	ofMachine bool
@@ -64,6 +66,11 @@ func lookAtMachine() (*machine, error) {
 	if m.ofMachine, err = rights.OfMachine(); err != nil {
 		return nil, err
 	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return nil, fmt.Errorf("reading the limit of locked memory: %w", err)
+	}
+	m.memoryUnlimited = limit.Cur == unix.RLIM_INFINITY
 	var ns unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &ns); err != nil {
 		return nil, fmt.Errorf("reading our own PID namespace: %w", err)

@@ -39,7 +39,7 @@ var (
 	}
 )
 
-func examineSubject(m *machine, s *subject) Section {
+func examineSubject(m *machine, sights []probes.Sight, s *subject) Section {
 	section := Section{Name: "Process"}
 	checks := aroundChecks
 	if s.binary != nil {
@@ -51,7 +51,7 @@ func examineSubject(m *machine, s *subject) Section {
 		section.Findings = append(section.Findings, finding)
 	}
 	for i := range s.trials {
-		finding := judgeTrial(m, nil, &s.trials[i])
+		finding := judgeTrial(m, sights, &s.trials[i])
 		finding.Name = "mode " + finding.Name
 		section.Findings = append(section.Findings, finding)
 	}

@@ -37,7 +37,7 @@ func wellSubject() *subject {
 }
 
 func TestAProcessOfWhichAllIsKnown(t *testing.T) {
-	section := examineSubject(wellMachine(), wellSubject())
+	section := examineSubject(wellMachine(), nil, wellSubject())
 	for _, f := range section.Findings {
 		if f.State != OK || f.Cure != "" {
 			t.Errorf("%s: %s, %s, cure %q", f.Name, f.State, f.Detail, f.Cure)
@@ -119,7 +119,7 @@ func TestCuresOfAProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := wellSubject()
 			test.ail(s)
-			wantFinding(t, find(t, examineSubject(wellMachine(), s).Findings, test.check), test.state, test.detail, test.cure)
+			wantFinding(t, find(t, examineSubject(wellMachine(), nil, s).Findings, test.check), test.state, test.detail, test.cure)
 		})
 	}
 }
@@ -127,7 +127,7 @@ func TestCuresOfAProcess(t *testing.T) {
 func TestAProcessThatHasNotUsedTheNetpoller(t *testing.T) {
 	s := wellSubject()
 	s.snapshot.EpFD = -1
-	goroutines := find(t, examineSubject(wellMachine(), s).Findings, "goroutines")
+	goroutines := find(t, examineSubject(wellMachine(), nil, s).Findings, "goroutines")
 	wantFinding(t, find(t, goroutines.Parts, "epoll set"), Note, "not used the netpoller yet", "")
 }
 

@@ -220,7 +220,7 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 	f := Finding{Name: string(t.mode), State: OK}
 	switch {
 	case t.err != nil && rights.Refused(t.err):
-		f.State, f.Detail, f.Cure = Fail, refused(t.err), m.mendRefusal()
+		f.State, f.Detail, f.Cure = Fail, refused(t.err), m.mendTrial(sights)
 		return f
 	case t.err != nil:
 		f.State, f.Detail = Fail, t.err.Error()
@@ -245,6 +245,17 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 		f.Parts = append(f.Parts, judgePart(sights, t, part.name))
 	}
 	return f
+}
+
+// mendTrial says what to do where a mode was refused: what is needed for every
+// recording may take further rights, and says so itself.
+func (m *machine) mendTrial(sights []probes.Sight) string {
+	for i := range sights {
+		if sights[i].Part == "" && sights[i].Chosen() < 0 {
+			return m.mendWays(sights[i].Ways)
+		}
+	}
+	return m.mendRefusal()
 }
 
 func judgePart(sights []probes.Sight, t *trial, name string) Finding {
