@@ -67,6 +67,29 @@ struct {
 	__type(value, __u64);
 } pollers SEC(".maps");
 
+/* Never filled, never called: see keep_own_stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} nothing SEC(".maps");
+
+volatile const __u32 never;
+
+/* For each program of a uprobe. Since Linux 6.13 the stack of a program may be
+ * memory of its own for each CPU (bpf_enable_priv_stack in
+ * kernel/bpf/verifier.c), which takes for granted that the program does not
+ * begin again on a CPU before it has ended there. At a uprobe it does: nothing
+ * keeps another thread from preempting it, and from running into the same
+ * probe. The two then write to one stack, and the kernel dies of it. A program
+ * with a tail call, even one that is never reached, stays on the thread's. */
+static __always_inline void keep_own_stack(void *ctx)
+{
+	if (never)
+		bpf_tail_call(ctx, &nothing, 0);
+}
+
 static __always_inline void count(__u32 counter)
 {
 	__u64 *n = bpf_map_lookup_elem(&counters, &counter);

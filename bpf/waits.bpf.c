@@ -54,6 +54,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("uprobe")
 int io_park(struct pt_regs *ctx)
 {
+	keep_own_stack(ctx);
 	count(HITS_PARK);
 	if (in_target())
 		park(REG_G(ctx), REASON_IO_WAIT, REG_ARG1(ctx), REG_IP(ctx), 0, REG_FP(ctx));
@@ -68,6 +69,7 @@ int io_resume(struct pt_regs *ctx)
 	__u64 g = REG_G(ctx);
 	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
 
+	keep_own_stack(ctx);
 	count(HITS_RESUME);
 	if (slot && slot->open && in_target())
 		finish(g, slot, user_u64(g + config.g_m), reg_by_number(ctx, config.resume_old));
@@ -78,6 +80,7 @@ int io_resume(struct pt_regs *ctx)
 SEC("uprobe")
 int io_goready(struct pt_regs *ctx)
 {
+	keep_own_stack(ctx);
 	count(HITS_GOREADY);
 	if (in_target())
 		made_runnable(REG_ARG0(ctx), REG_ARG1(ctx) + config.traceskip_off, 0);
@@ -91,6 +94,7 @@ int all_park(struct pt_regs *ctx)
 {
 	__u8 reason = REG_ARG2(ctx);
 
+	keep_own_stack(ctx);
 	count(HITS_PARK);
 	if (in_target())
 		park(REG_G(ctx), reason, reason == REASON_IO_WAIT ? REG_ARG1(ctx) : 0, REG_IP(ctx),
@@ -105,6 +109,7 @@ int all_ready(struct pt_regs *ctx)
 {
 	__u64 curg;
 
+	keep_own_stack(ctx);
 	count(HITS_READY);
 	if (!in_target())
 		return 0;
@@ -121,6 +126,7 @@ int all_execute(struct pt_regs *ctx)
 	__u64 g = REG_ARG0(ctx), old = 0;
 	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
 
+	keep_own_stack(ctx);
 	count(HITS_RESUME);
 	if (!slot || !slot->open || !in_target())
 		return 0;
@@ -137,6 +143,7 @@ int all_netpoll(struct pt_regs *ctx)
 	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 pc, *known;
 
+	keep_own_stack(ctx);
 	count(HITS_NETPOLL);
 	if (!in_target())
 		return 0;

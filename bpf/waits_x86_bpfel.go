@@ -267,6 +267,7 @@ type WaitsWindow struct {
 const (
 	WaitsMapCounters             = "counters"
 	WaitsMapEarlySends           = "early_sends"
+	WaitsMapNothing              = "nothing"
 	WaitsMapPds                  = "pds"
 	WaitsMapPolledFds            = "polled_fds"
 	WaitsMapPollers              = "pollers"
@@ -309,6 +310,7 @@ const (
 	WaitsVarExportedWaitOp       = "exported_wait_op"
 	WaitsVarExportedWaitOutcome  = "exported_wait_outcome"
 	WaitsVarExportedWaitRecord   = "exported_wait_record"
+	WaitsVarNever                = "never"
 	WaitsVarTargetTgid           = "target_tgid"
 )
 
@@ -383,6 +385,7 @@ type WaitsProgramSpecs struct {
 type WaitsMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	EarlySends *ebpf.MapSpec `ebpf:"early_sends"`
+	Nothing    *ebpf.MapSpec `ebpf:"nothing"`
 	Pds        *ebpf.MapSpec `ebpf:"pds"`
 	PolledFds  *ebpf.MapSpec `ebpf:"polled_fds"`
 	Pollers    *ebpf.MapSpec `ebpf:"pollers"`
@@ -410,6 +413,7 @@ type WaitsVariableSpecs struct {
 	ExportedWaitOp       *ebpf.VariableSpec `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.VariableSpec `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.VariableSpec `ebpf:"exported_wait_record"`
+	Never                *ebpf.VariableSpec `ebpf:"never"`
 	TargetTgid           *ebpf.VariableSpec `ebpf:"target_tgid"`
 }
 
@@ -435,6 +439,7 @@ func (o *WaitsObjects) Close() error {
 type WaitsMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	EarlySends *ebpf.Map `ebpf:"early_sends"`
+	Nothing    *ebpf.Map `ebpf:"nothing"`
 	Pds        *ebpf.Map `ebpf:"pds"`
 	PolledFds  *ebpf.Map `ebpf:"polled_fds"`
 	Pollers    *ebpf.Map `ebpf:"pollers"`
@@ -450,6 +455,7 @@ func (m *WaitsMaps) Close() error {
 	return _WaitsClose(
 		m.Counters,
 		m.EarlySends,
+		m.Nothing,
 		m.Pds,
 		m.PolledFds,
 		m.Pollers,
@@ -478,6 +484,7 @@ type WaitsVariables struct {
 	ExportedWaitOp       *ebpf.Variable `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.Variable `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.Variable `ebpf:"exported_wait_record"`
+	Never                *ebpf.Variable `ebpf:"never"`
 	TargetTgid           *ebpf.Variable `ebpf:"target_tgid"`
 }
 
