@@ -121,7 +121,7 @@ func TestProgramsBuildWithEachToolchain(t *testing.T) {
 	}
 	for version := range strings.SplitSeq(toolchains, ",") {
 		t.Run(version, func(t *testing.T) {
-			for _, name := range []string{"churn", "delays", "echo", "idle", "lifecycle", "truthful", "twolines"} {
+			for _, name := range []string{"churn", "delays", "echo", "idle", "lifecycle", "threads", "truthful", "twolines"} {
 				if _, err := (testprogram.Build{Go: version}).Program(t.Context(), name, t.TempDir()); err != nil {
 					t.Error(err)
 				}

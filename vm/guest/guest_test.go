@@ -6,10 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -19,28 +16,26 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// programs is where the programs to record are, and netpolltrace itself.
-var programs = flag.String("programs", "", "`directory` of the programs to record")
+var (
+	programs = flag.String("programs", "", "`directory` of the programs to record, and of netpolltrace itself")
+	release  = flag.String("kernel", "", "the `name` of the kernel in the matrix: 5.10, ...")
+)
 
 // needsMachine skips a test outside of the matrix: it says what a certain
 // kernel must be able to do, and some tests change the machine.
 func needsMachine(t *testing.T) {
 	t.Helper()
 	if *programs == "" {
-		t.Skip("no machine of the kernel matrix: run make test-kernels")
+		t.Skip("no machine of the kernel matrix here: run make test-kernels")
 	}
 }
 
-// kernel is the running kernel as the matrix calls it: 5.10 amd64.
-func kernel(t *testing.T) string {
-	t.Helper()
-	var uname unix.Utsname
-	if err := unix.Uname(&uname); err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.SplitN(unix.ByteSliceToString(uname.Release[:]), ".", 3)
-	return strings.Join(parts[:2], ".") + " " + runtime.GOARCH
-}
+// machine names the kernel and the CPU, as the tables here do.
+func machine() string { return *release + " " + runtime.GOARCH }
+
+// known is what has been found out about the machine so far. The tests share
+// it: to attach a probe and detach it again takes an emulated machine long.
+var known = new(probes.Features)
 
 // launch starts a program that is ended with the test.
 func launch(t *testing.T, name string, args ...string) *testprogram.Process {
@@ -49,11 +44,6 @@ func launch(t *testing.T, name string, args ...string) *testprogram.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := program.Close(); err != nil && t.Context().Err() == nil {
-			t.Error(err)
-		}
-	})
 	return program
 }
 
@@ -64,8 +54,8 @@ type recording struct {
 }
 
 // record attaches to a program, has it obey commands, and detaches. It returns
-// the result of the last command.
-func record(t *testing.T, program *testprogram.Process, config session.Config, commands ...[]string) (*recording, testprogram.Result) {
+// the results of the commands.
+func record(t *testing.T, program *testprogram.Process, config session.Config, commands ...[]string) (*recording, []testprogram.Result) {
 	t.Helper()
 	target, err := process.Open(program.PID())
 	if err != nil {
@@ -75,7 +65,7 @@ func record(t *testing.T, program *testprogram.Process, config session.Config, c
 	config.Limits = probes.DefaultOptions()
 	s, err := session.Open(target, config)
 	if err != nil {
-		t.Fatalf("%+v", err)
+		t.Fatalf("%+v", err) // with the verifier's log
 	}
 	defer s.Close()
 	ctx, stop := context.WithCancel(t.Context())
@@ -83,22 +73,24 @@ func record(t *testing.T, program *testprogram.Process, config session.Config, c
 	r := &recording{meta: *s.Meta()}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, &r.Gather) }()
-	var result testprogram.Result
+	var results []testprogram.Result
 	for _, command := range commands {
-		if result, err = program.Do(command...); err != nil {
+		result, err := program.Do(command...)
+		if err != nil {
 			t.Error(err)
 		}
+		results = append(results, result)
 	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range r.Events {
-		if e.Kind == wait.EventLost {
-			t.Errorf("lost %d: %s", e.Count, e.Note)
+		if e.Kind == wait.EventLost || e.Kind == wait.EventIncomplete {
+			t.Errorf("%s %d: %s", e.Kind, e.Count, e.Note)
 		}
 	}
-	return r, result
+	return r, results
 }
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,275 @@
+package guest
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// sight is how much of readiness the hooks show.
+type sight int
+
+const (
+	seesNothing   sight = iota
+	seesSockets         // sockets to be read, to accept and to connect
+	seesEveryEdge       // every descriptor, both ways
+)
+
+// An emulated machine stalls for long, so that a wait may end in a way that the
+// program did not mean, and sums are off by what the probes take. The clocks of
+// its processors are apart by little, but enough for the execution tracer to
+// squeeze some waits into nothing.
+const (
+	nearlyAll = 0.9
+	sumWithin = 0.2
+)
+
+// checkAgainstTrace holds the waits against the execution trace that the
+// program made of itself.
+func checkAgainstTrace(t *testing.T, r *recording, file string, mode probes.Mode) {
+	t.Helper()
+	traced, err := truth.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := truth.NetworkReasons()
+	if mode == probes.ModeAll {
+		reasons = truth.ProgramReasons()
+	}
+	result := truth.Match(traced, r.Waits, truth.Options{
+		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
+	})
+	t.Logf("\n%v", result)
+	if result.Matched() < nearlyAll || len(result.WrongReason) > 0 {
+		t.Errorf("%.1f %% of the waits matched, %d of them with another reason", 100*result.Matched(), len(result.WrongReason))
+	}
+	if off := result.Total.Off(); off < -sumWithin || off > sumWithin {
+		t.Errorf("the sum of all waits is off by %.0f %%", 100*off)
+	}
+}
+
+// checkOutcomes: the program knows how often it ended a wait by each.
+func checkOutcomes(t *testing.T, r *recording, did testprogram.Result) {
+	t.Helper()
+	seen := make(map[wait.Outcome]int)
+	for _, w := range r.Waits {
+		seen[w.Outcome]++
+	}
+	for _, outcome := range []wait.Outcome{wait.OutcomeTimeout, wait.OutcomeInterrupted, wait.OutcomeClosed} {
+		if atLeast, _ := strconv.Atoi(did[string(outcome)]); float64(seen[outcome]) < nearlyAll*float64(atLeast) || atLeast == 0 {
+			t.Errorf("%d waits ended as %s, the program knows of %d; there are %v", seen[outcome], outcome, atLeast, seen)
+		}
+	}
+}
+
+// checkDescriptors: the program waits on every sort of descriptor.
+func checkDescriptors(t *testing.T, r *recording) {
+	t.Helper()
+	seen := make(map[string]int)
+	var unnamed, noStack int
+	for _, w := range r.Waits {
+		if w.Stack == nil {
+			noStack++
+		}
+		if w.Reason != wait.ReasonIO {
+			continue
+		}
+		if w.FD < 0 || w.Proto == "" {
+			unnamed++
+		}
+		seen[strings.TrimSpace(w.Proto+" "+string(w.Role))+" "+string(w.Op)]++
+	}
+	for _, want := range []string{
+		"tcp dialed read", "tcp dialed write", "tcp accepted read", "unix dialed read", "unix accepted read",
+		"udp dialed read", "udp read", "pipe read",
+	} {
+		if seen[want] == 0 {
+			t.Errorf("no wait on %s; there are %v", want, seen)
+		}
+	}
+	if unnamed > 0 || noStack > 0 {
+		t.Errorf("of %d waits %d have no descriptor and %d no stack", len(r.Waits), unnamed, noStack)
+	}
+}
+
+// checkParts: what the hooks show is measured, what they do not is not guessed.
+func checkParts(t *testing.T, r *recording, sees sight) {
+	t.Helper()
+	parts := make(map[string]*tally)
+	for _, w := range r.Waits {
+		if w.Kind != wait.KindWait || w.Reason != wait.ReasonIO || w.Outcome != wait.OutcomeReady || w.StartedBefore {
+			continue
+		}
+		count(parts, "sched", w.Sched)
+		what := "network of sockets that are read"
+		if w.Op == wait.OpWrite {
+			what = "network of writes"
+		} else if w.Proto == "pipe" {
+			what = "network of pipes"
+		}
+		count(parts, what, w.Network)
+		// What was there at the park is known without a hook.
+		if sees == seesNothing && w.Network > 0 {
+			t.Errorf("%s is %v, which nothing shows", what, w.Network)
+		}
+	}
+	for what, measured := range map[string]bool{
+		"sched":                            true,
+		"network of sockets that are read": sees >= seesSockets,
+		"network of writes":                sees == seesEveryEdge,
+		"network of pipes":                 sees == seesEveryEdge,
+	} {
+		seen := parts[what]
+		switch {
+		case seen == nil:
+			t.Errorf("%s: there are no such waits", what)
+		case measured && float64(seen.measured) < nearlyAll*float64(seen.all):
+			t.Errorf("%s was measured of %d of %d waits", what, seen.measured, seen.all)
+		}
+	}
+	if _, lacks := r.meta.Unmeasured["network"]; lacks != (sees != seesEveryEdge) {
+		t.Errorf("the recording says of network: %q", r.meta.Unmeasured["network"])
+	}
+}
+
+// tally counts the waits of which a part was measured.
+type tally struct{ measured, all int }
+
+func count(parts map[string]*tally, what string, part time.Duration) {
+	if parts[what] == nil {
+		parts[what] = new(tally)
+	}
+	parts[what].all++
+	if part != wait.Unmeasured {
+		parts[what].measured++
+	}
+}
+
+// checkDelays: each delay that the program made lies in its part. It cannot be
+// shorter than the program made it, but for the time until the goroutine
+// parked.
+func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
+	t.Helper()
+	network := func(w *wait.Wait) time.Duration { return w.Network }
+	netpoll := func(w *wait.Wait) time.Duration { return w.Netpoll }
+	blocked := func(w *wait.Wait) time.Duration { return w.Blocked }
+	sched := func(w *wait.Wait) time.Duration { return w.Sched }
+	for _, c := range []struct {
+		function, part string
+		of             func(*wait.Wait) time.Duration
+		atLeast        time.Duration
+		measured       bool
+	}{
+		{"main.askNetwork", "network", network, 4 * time.Millisecond, sees != seesNothing},
+		{"main.askNetpoll", "network", network, 800 * time.Microsecond, sees != seesNothing},
+		{"main.askNetpoll", "netpoll", netpoll, time.Millisecond, sees != seesNothing},
+		{"main.askQueue", "sched", sched, 8 * time.Millisecond, true},
+		{"main.askSched", "blocked", blocked, 800 * time.Microsecond, true},
+		{"main.askSched", "sched", sched, 4 * time.Millisecond, true},
+		{"main.askChannel", "blocked", blocked, 800 * time.Microsecond, mode == probes.ModeAll},
+		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == probes.ModeAll},
+	} {
+		got := median(r.Waits, c.function, c.of)
+		if c.measured && got < c.atLeast {
+			t.Errorf("median %s of %s is %v, want at least %v", c.part, c.function, got, c.atLeast)
+		}
+		if !c.measured && got != wait.Unmeasured {
+			t.Errorf("median %s of %s is %v although nothing shows it", c.part, c.function, got)
+		}
+	}
+}
+
+// median is that of one part of the finished waits with a function on their
+// stack, of those where it was measured.
+func median(waits []wait.Wait, function string, part func(*wait.Wait) time.Duration) time.Duration {
+	var values []time.Duration
+	for i := range waits {
+		w := &waits[i]
+		if w.Kind != wait.KindWait || w.Stack == nil || !slices.Contains(strings.Split(w.Stack.Funcs, ";"), function) {
+			continue
+		}
+		if value := part(w); value != wait.Unmeasured {
+			values = append(values, value)
+		}
+	}
+	if len(values) == 0 {
+		return wait.Unmeasured
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// checkEnds: a goroutine of churn serves one end of one connection in its life,
+// and wrote down which.
+func checkEnds(t *testing.T, r *recording, log string) {
+	t.Helper()
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		goid, end, _ := strings.Cut(strings.TrimSpace(line), " ")
+		served[goid] = end
+	}
+	checked, wrong := 0, 0
+	for _, w := range r.Waits {
+		want, ok := served[strconv.FormatUint(w.Goid, 10)]
+		if !ok || w.Op != wait.OpRead || w.Kind != wait.KindWait {
+			continue
+		}
+		checked++
+		got := strings.Join([]string{strconv.Itoa(int(w.FD)), string(w.Role), w.Local, w.Peer}, " ")
+		if got != want {
+			wrong++
+			t.Logf("goroutine %d waited for %s, it served %s", w.Goid, got, want)
+		}
+	}
+	if checked < len(served)/2 || wrong > 0 {
+		t.Errorf("%d of %d waits name another end than their goroutine served; %d goroutines served", wrong, checked, len(served))
+	}
+}
+
+// checkLines: two lines of one function stay two.
+func checkLines(t *testing.T, r *recording, did testprogram.Result) {
+	t.Helper()
+	lengths := make(map[string][]time.Duration)
+	for _, w := range r.Waits {
+		if w.Kind == wait.KindWait && w.Stack != nil && w.Stack.Func == "main.ask" {
+			_, line, _ := strings.Cut(w.Stack.Line, ":")
+			lengths[line] = append(lengths[line], w.Total)
+		}
+	}
+	quick, slow := lengths[did["quick_line"]], lengths[did["slow_line"]]
+	if len(lengths) != 2 || len(quick) == 0 || len(slow) == 0 {
+		t.Fatalf("main.ask waits at the lines %v, want %s and %s", lengths, did["quick_line"], did["slow_line"])
+	}
+	slices.Sort(slow)
+	if middle := slow[len(slow)/2]; middle < 15*time.Millisecond {
+		t.Errorf("line %s waited %v, the program made it wait 20ms", did["slow_line"], middle)
+	}
+}
+
+// checkThreads: every thread's waits are there.
+func checkThreads(t *testing.T, r *recording, threads, rounds int) {
+	t.Helper()
+	byThread := make(map[int32]int)
+	all := 0
+	for _, w := range r.Waits {
+		if w.Kind == wait.KindWait && w.Stack != nil && w.Stack.Func == "main.ask" {
+			byThread[w.TID]++
+			all++
+		}
+	}
+	if len(byThread) != threads || float64(all) < nearlyAll*float64(threads*rounds) {
+		t.Errorf("%d waits on %d threads, the program made %d on %d", all, len(byThread), threads*rounds, threads)
+	}
+}
