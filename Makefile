@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 
-.PHONY: build demo test bench generate lint tracefs
+.PHONY: build demo test test-real soak bench generate lint tracefs
 
 build: ## ./netpolltrace
 	go build -o netpolltrace ./cmd/netpolltrace
@@ -14,6 +14,12 @@ demo: build tracefs ## record a small workload with known faults and print the r
 
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
 	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
+
+test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
+	NETPOLLTRACE_REAL=$(or $(DURATION),30s) go test -json -timeout 30m -run TestServersOfDebian ./realworld | go run ./testsummary $(if $(V),-v)
+
+soak: tracefs ## attach and detach 200 times to a program under stress, for DURATION
+	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) go test -json -timeout 60m -run TestSoak ./realworld | go run ./testsummary $(if $(V),-v)
 
 bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
 	go run ./bench
