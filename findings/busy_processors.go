@@ -98,8 +98,11 @@ func (b *busyProcessors) answer() Answer {
 func (b *busyProcessors) finding(late []*lineStats) report.Finding {
 	l := late[0]
 	p50 := l.late.Quantile(0.5)
-	first := fmt.Sprintf("%s: data was there after %s, its goroutine ran %s later (p50).",
-		l.name, report.FormatDuration(l.network.Quantile(0.5)), report.FormatDuration(p50))
+	came := "data came" // where a server waits for requests nobody is waited for
+	if network := l.network.Quantile(0.5); network > 0 {
+		came = "data was there after " + report.FormatDuration(network)
+	}
+	first := fmt.Sprintf("%s: %s, its goroutine ran %s later (p50).", l.name, came, report.FormatDuration(p50))
 	if more := len(late) - 1; more > 0 {
 		lines := "lines"
 		if more == 1 {

@@ -304,7 +304,7 @@ func TestBusyProcessors(t *testing.T) {
 		served := late
 		served.Role, served.Network, served.Idle, served.Total = wait.RoleAccepted, 9*time.Second, 9*time.Second, 9*time.Second+5*ms
 		s.wait(40, served)
-		s.expect("busy_processors: cache.Get cart.go:88: data was there after 0 s, its goroutine ran 5.0 ms later (p50). " +
+		s.expect("busy_processors: cache.Get cart.go:88: data came, its goroutine ran 5.0 ms later (p50). " +
 			"200.0 ms: data ready, nobody ran. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
 	})
 	t.Run("a limit explains it better", func(t *testing.T) {
