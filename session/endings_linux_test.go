@@ -93,6 +93,28 @@ func (k *known) unaskedDiffers(w *wait.Wait) string {
 	return ""
 }
 
+// hasAll checks that all waits that a program knows of were recorded as they were.
+func (r *recording) hasAll(t *testing.T, all []known) {
+	t.Helper()
+	byGoid := make(map[uint64]*wait.Wait) // the last of each
+	for i := range r.Waits {
+		if w := &r.Waits[i]; w.Kind == wait.KindWait && w.Reason == wait.ReasonIO {
+			byGoid[w.Goid] = w
+		}
+	}
+	for i := range all {
+		k := &all[i]
+		w := byGoid[k.goid]
+		if w == nil {
+			t.Errorf("%s, %s %s: it was not recorded", k.name, k.op, k.outcome)
+			continue
+		}
+		if wrong := k.differs(w); wrong != "" {
+			t.Errorf("%s, %s %s: %s\n%+v", k.name, k.op, k.outcome, wrong, *w)
+		}
+	}
+}
+
 func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
 	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -103,25 +125,7 @@ func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
 			r.end(t)
 			closes(t, program)
 			r.complete(t)
-			byGoid := make(map[uint64][]*wait.Wait)
-			for i := range r.Waits {
-				if w := &r.Waits[i]; w.Kind == wait.KindWait && w.Reason == wait.ReasonIO {
-					byGoid[w.Goid] = append(byGoid[w.Goid], w)
-				}
-			}
-			all := readKnown(t, log)
-			for i := range all {
-				k := &all[i]
-				waits := byGoid[k.goid]
-				if len(waits) == 0 {
-					t.Errorf("%s, %s %s: it was not recorded", k.name, k.op, k.outcome)
-					continue
-				}
-				last := waits[len(waits)-1]
-				if wrong := k.differs(last); wrong != "" {
-					t.Errorf("%s, %s %s: %s\n%+v", k.name, k.op, k.outcome, wrong, *last)
-				}
-			}
+			r.hasAll(t, readKnown(t, log))
 		})
 	}
 }

@@ -28,7 +28,7 @@ type Config struct {
 	Backend probes.Backend // empty: the cheapest that works
 	// Features is what is known of this machine already; nil for nothing.
 	Features *probes.Features
-	Limits  probes.Options
+	Limits   probes.Options
 	// MaxOverhead is the share of the target's CPU time that the probes may
 	// cost before the user is warned; 0 for no limit.
 	MaxOverhead float64
