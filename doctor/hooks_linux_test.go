@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	absentErr  = fmt.Errorf("kprobe f: opening: %w", fs.ErrNotExist)
-	refusedErr = fmt.Errorf("fentry f: load program: %w (MEMLOCK may be too low)", unix.EPERM)
+	errAbsent  = fmt.Errorf("kprobe f: opening: %w", fs.ErrNotExist)
+	errRefused = fmt.Errorf("fentry f: load program: %w (MEMLOCK may be too low)", unix.EPERM)
 )
 
 func way(name string, err error) probes.Way {
@@ -28,7 +28,7 @@ func takes(w probes.Way, further rights.Set) probes.Way {
 
 func TestTheFirstWayThatWorksIsTaken(t *testing.T) {
 	sight := probes.Sight{Name: "sends", Part: "idle", Ways: []probes.Way{
-		way("fentry f", refusedErr), way("kprobe f", absentErr), way("tracepoint t", nil), way("tracepoint u", nil),
+		way("fentry f", errRefused), way("kprobe f", errAbsent), way("tracepoint t", nil), way("tracepoint u", nil),
 	}}
 	f := judgeSight(wellMachine(), &sight)
 	wantFinding(t, f, OK, "by tracepoint t", "")
@@ -57,28 +57,28 @@ func TestCuresOfHooks(t *testing.T) {
 		cure    string
 	}{
 		"a part is missing": {wellMachine(),
-			probes.Sight{Part: "idle", Lacks: "no hook on sends", Ways: []probes.Way{way("fentry f", absentErr), way("kprobe f", absentErr)}},
+			probes.Sight{Part: "idle", Lacks: "no hook on sends", Ways: []probes.Way{way("fentry f", errAbsent), way("kprobe f", errAbsent)}},
 			Warn, "no hook on sends", "fentry f (Linux 6.4 or newer, CONFIG_X=y), or kprobe f (Linux"},
 		"nothing can be recorded": {wellMachine(),
-			probes.Sight{Ways: []probes.Way{way("uprobe_multi", absentErr), way("perf events", absentErr)}},
+			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), way("perf events", errAbsent)}},
 			Fail, "nothing can be recorded without", "boot a kernel with uprobe_multi"},
 		"it is seen in part": {wellMachine(),
-			probes.Sight{Part: "network", Ways: []probes.Way{way("fentry f", absentErr), partly}},
+			probes.Sight{Part: "network", Ways: []probes.Way{way("fentry f", errAbsent), partly}},
 			Warn, "pipes are not seen", "boot a kernel with fentry f (Linux 6.4"},
 		"an ordinary user": {ordinary,
-			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", refusedErr), way("kprobe f", refusedErr)}},
+			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
 			Warn, "", seeRights},
 		"a user namespace": {nested,
-			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", refusedErr), way("kprobe f", refusedErr)}},
+			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
 			Warn, "", "outside of this user namespace"},
 		"a further right": {atKernel,
-			probes.Sight{Ways: []probes.Way{way("uprobe_multi", absentErr), takes(way("perf events", refusedErr), rights.SysAdmin)}},
+			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), takes(way("perf events", errRefused), rights.SysAdmin)}},
 			Fail, "nothing can be recorded without", "grant CAP_SYS_ADMIN"},
 		"a further right that does not help": {atKernel,
-			probes.Sight{Ways: []probes.Way{takes(way("perf events", absentErr), rights.SysAdmin)}},
+			probes.Sight{Ways: []probes.Way{takes(way("perf events", errAbsent), rights.SysAdmin)}},
 			Fail, "", "boot a kernel with perf events"},
 		"the only way": {wellMachine(),
-			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", absentErr)}},
+			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errAbsent)}},
 			Fail, "not in this kernel", "boot a kernel with ring buffer"},
 		"another error": {wellMachine(),
 			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errors.New("ring buffer: does not fire"))}},
@@ -93,8 +93,8 @@ func TestCuresOfHooks(t *testing.T) {
 func TestARefusedModeTakesTheRightsOfItsUprobes(t *testing.T) {
 	m := wellMachine()
 	m.held = rights.Kernel
-	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", refusedErr), rights.SysAdmin)}}}
-	f := judgeTrial(m, sights, &trial{mode: probes.ModeIO, err: refusedErr})
+	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", errRefused), rights.SysAdmin)}}}
+	f := judgeTrial(m, sights, &trial{mode: probes.ModeIO, err: errRefused})
 	wantFinding(t, f, Fail, "refused", "grant CAP_SYS_ADMIN")
 }
 
@@ -141,8 +141,8 @@ func TestModesThatDoNotWork(t *testing.T) {
 		detail  string
 		cure    string
 	}{
-		"no rights":                     {ordinary, trial{err: refusedErr}, Fail, "refused: operation not permitted", seeRights},
-		"refused for no known reason":   {wellMachine(), trial{err: refusedErr}, Fail, "refused", "ask whoever set this machine up"},
+		"no rights":                     {ordinary, trial{err: errRefused}, Fail, "refused: operation not permitted", seeRights},
+		"refused for no known reason":   {wellMachine(), trial{err: errRefused}, Fail, "refused", "ask whoever set this machine up"},
 		"an error that says what to do": {wellMachine(), trial{err: errors.New("use a newer netpolltrace")}, Fail, "use a newer", ""},
 		"no loopback":                   {wellMachine(), trial{seen: &seen{err: errors.New("no such device")}}, Warn, "no such device", "ip link set lo up"},
 		"nothing seen":                  {wellMachine(), trial{seen: &seen{}}, Warn, "saw nothing", "report this"},

@@ -133,6 +133,7 @@ func callFromOtherThread() {
 		defer close(done)
 		// The goroutine ends with its thread locked, so the thread ends too.
 		runtime.LockOSThread()
+		//lint:ignore SA4017 what matters is that it is called
 		probed(1)
 	}()
 	// While this goroutine waits the other may run on the first thread, unless
