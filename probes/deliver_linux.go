@@ -82,6 +82,10 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 			if err := r.account(sink); err != nil {
 				return nil, err
 			}
+			// The record that says so may have been lost.
+			if tgid, err := r.targetTGID(); err != nil || tgid == 0 {
+				return process.ErrExec, err
+			}
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package probes_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -89,5 +91,44 @@ func TestEachLossIsCountedAtItsPlace(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// stuck is a sink that takes nothing until it is let go.
+type stuck struct {
+	truth.Gather
+	letGo chan struct{}
+}
+
+func (s *stuck) Wait(w *wait.Wait) error {
+	<-s.letGo
+	return s.Gather.Wait(w)
+}
+
+func TestAnExecIsSeenThoughItsRecordIsLost(t *testing.T) {
+	chosen := plan(t, probes.ModeIO)
+	program := launch(t, "lifecycle")
+	options := probes.DefaultOptions()
+	options.RingBuffer = 4096
+	r := program.attach(t, chosen, options, false)
+	sink := stuck{letGo: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(t.Context(), &sink) }()
+	for full := false; !full; {
+		c, err := r.Counts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		full = c.LostRing > 0
+	}
+	if err := program.Send("exec"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := program.Expect("ready"); err != nil {
+		t.Fatal(err)
+	}
+	close(sink.letGo)
+	if err := <-ended; !errors.Is(err, process.ErrExec) {
+		t.Errorf("the recording ended with %v, want %v", err, process.ErrExec)
 	}
 }

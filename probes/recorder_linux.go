@@ -166,14 +166,23 @@ func (r *Recorder) visitFiles() error {
 	if _, err := io.Copy(io.Discard, files); err != nil {
 		return fmt.Errorf("looking for the target in the kernel: %w", err)
 	}
-	var tgid uint32
-	if err := r.collection.Variables[bpf.WaitsVarTargetTgid].Get(&tgid); err != nil {
-		return fmt.Errorf("looking for the target in the kernel: %w", err)
+	tgid, err := r.targetTGID()
+	if err != nil {
+		return err
 	}
 	if tgid == 0 {
 		return fmt.Errorf("process %d has no open file that the kernel shows: is it still running?", r.target.Process.PID)
 	}
 	return nil
+}
+
+// targetTGID is the target's thread group as the kernel side knows it: 0 before
+// it was found, and after it ran another program.
+func (r *Recorder) targetTGID() (tgid uint32, err error) {
+	if err := r.collection.Variables[bpf.WaitsVarTargetTgid].Get(&tgid); err != nil {
+		return 0, fmt.Errorf("looking for the target in the kernel: %w", err)
+	}
+	return tgid, nil
 }
 
 func (r *Recorder) attachHooks() error {
