@@ -37,6 +37,7 @@ type LayoutG struct {
 // LayoutM is of runtime.m, a thread.
 type LayoutM struct {
 	G0, ProcID, CurG, P, ID, AllLink uint32
+	WaitLock                         uint32 // gopark's argument lock
 }
 
 // LayoutP is of runtime.p, a processor.

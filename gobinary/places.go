@@ -26,6 +26,7 @@ func (p Place) Found() bool { return p.Func != "" }
 type Places struct {
 	// IOPark is the call of gopark in netpollblock: the goroutine is about to
 	// park in the netpoller. R14|R28 = g, BX|R1 = &pollDesc.rg or &pollDesc.wg.
+	// Not found where gopark was inlined there: ParkM sees those parks.
 	IOPark Place
 	// IOResume is the jump after netpollblock took the outcome out of rg or wg:
 	// the goroutine runs again, or did not park. R14|R28 = g.
@@ -40,6 +41,11 @@ type Places struct {
 	// Park is in the prologue of gopark. AX|R0 = unlockf, BX|R1 = lock,
 	// CX|R2 = reason, R14|R28 = g.
 	Park Place
+	// ParkM is in the prologue of park_m, to which gopark switches: there once
+	// for each park, also where gopark was inlined, since mcall calls it by its
+	// address and on a stack that does not grow. AX|R0 = g, R14|R28 = g0; g.sched
+	// is where g stopped, m.waitlock gopark's lock.
+	ParkM Place
 	// Ready is in the prologue of ready. AX|R0 = g that becomes runnable,
 	// BX|R1 = traceskip; R14|R28 = g0.
 	Ready Place
@@ -101,6 +107,7 @@ func (b *Binary) findPlaces() (*Places, error) {
 	}{
 		{&p.NetpollGoready, goready},
 		{&p.Park, fnGopark},
+		{&p.ParkM, fnParkM},
 		{&p.Ready, fnReady},
 		{&p.Execute, fnExecute},
 		{&p.Netpoll, fnNetpoll},
@@ -160,10 +167,11 @@ func (b *Binary) findBlock(p *Places) error {
 		return fmt.Errorf("%s is not in the executable", fnGopark)
 	}
 	f, list, call, err := b.findCallOf(gopark, fnPollWait, fnNetpollBlock)
-	if err != nil {
+	if err == nil {
+		p.IOPark = b.place(f, list[call])
+	} else if f, list, call, err = b.findInlinedPark(err); err != nil {
 		return err
 	}
-	p.IOPark = b.place(f, list[call])
 	p.Naive.BlockEntry = b.place(f, list[0])
 	for i := call + 1; i+1 < len(list); i++ {
 		if i == call+1 {
@@ -175,6 +183,20 @@ func (b *Binary) findBlock(p *Places) error {
 		}
 	}
 	return fmt.Errorf("%s has no comparison with pdWait after its call of gopark", f.Name)
+}
+
+// findInlinedPark finds where a wait in the netpoller stops if gopark was
+// inlined there: its call of mcall. notCalled is why gopark's was not found.
+func (b *Binary) findInlinedPark(notCalled error) (Func, []instruction, int, error) {
+	mcall, ok := b.known()[fnMcall]
+	if !ok {
+		return Func{}, nil, 0, notCalled
+	}
+	f, list, call, err := b.findCallOf(mcall, fnPollWait, fnNetpollBlock)
+	if err != nil {
+		return Func{}, nil, 0, fmt.Errorf("%w; %w", notCalled, err)
+	}
+	return f, list, call, nil
 }
 
 // findCallOf finds the first of some functions that calls another one, and the

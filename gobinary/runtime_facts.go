@@ -13,6 +13,7 @@ const oldestMinor = 18
 // https://github.com/golang/go/blob/go1.26.0/src/runtime/netpoll.go and proc.go there.
 const (
 	fnGopark         = "runtime.gopark"
+	fnParkM          = "runtime.park_m"
 	fnReady          = "runtime.ready"
 	fnExecute        = "runtime.execute"
 	fnNetpoll        = "runtime.netpoll"
@@ -38,7 +39,7 @@ const (
 
 // knownFuncs are looked up together, in one pass over the pclntab.
 var knownFuncs = [...]string{
-	fnGopark, fnReady, fnExecute, fnNetpoll, fnNetpollBlock, fnNetpollReady,
+	fnGopark, fnParkM, fnReady, fnExecute, fnNetpoll, fnNetpollBlock, fnNetpollReady,
 	fnNetpollGoready, fnGoready, fnNetpollBreak, fnPollWait, fnFindRunnable,
 	fnFindRunnable18, fnPollWork, fnSysmon, fnStartTheWorld, fnAllgadd,
 	fnPreemptall, fnWaitReason, fnMcall, fnMain, fnCrosscall2, fnRaceFuncEnter,
@@ -102,6 +103,7 @@ var fields = [...]field{
 	{"runtime.m", "p", 0, 0, func(l *Layout) *uint32 { return &l.M.P }},
 	{"runtime.m", "id", 0, 0, func(l *Layout) *uint32 { return &l.M.ID }},
 	{"runtime.m", "alllink", 0, 0, func(l *Layout) *uint32 { return &l.M.AllLink }},
+	{"runtime.m", "waitlock", 0, 0, func(l *Layout) *uint32 { return &l.M.WaitLock }},
 
 	{"runtime.p", "id", 0, 0, func(l *Layout) *uint32 { return &l.P.ID }},
 	{"runtime.p", "status", 0, 0, func(l *Layout) *uint32 { return &l.P.Status }},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -70,7 +71,9 @@ func updateOffsets(t *testing.T, versions []string) {
 				offsets[f.key()] = offset
 			}
 		}
-		table = table.with("go"+version, offsets)
+		if table, err = table.with("go"+version, offsets); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var out bytes.Buffer
 	for i, e := range table {
@@ -88,15 +91,24 @@ func updateOffsets(t *testing.T, versions []string) {
 }
 
 // with adds a release: to the range of an entry that has the same offsets and
-// is next to it, or with an entry of its own.
-func (t offsetTable) with(release string, offsets map[string]uint32) offsetTable {
+// is next to it, or with an entry of its own. To an entry that has it already it
+// adds fields that are new to the list; the others must be the same.
+func (t offsetTable) with(release string, offsets map[string]uint32) (offsetTable, error) {
 	v, _ := parseVersion(release)
 	entry, exact := t.lookup(v)
 	switch {
 	case exact:
+		for key, offset := range offsets {
+			if known, ok := entry.Offsets[key]; ok && known != offset {
+				return nil, fmt.Errorf("%s is at %d in %s, the table has %d for %s to %s: remove that entry and measure its releases again",
+					key, offset, release, known, entry.First, entry.Last)
+			}
+		}
+		entry.Offsets = offsets
+		return t, nil
 	case entry != nil && maps.Equal(entry.Offsets, offsets):
 		entry.Last = release
-		return t
+		return t, nil
 	default:
 		t = append(t, offsetEntry{First: release, Last: release, Offsets: offsets})
 	}
@@ -105,13 +117,21 @@ func (t offsetTable) with(release string, offsets map[string]uint32) offsetTable
 		second, _ := parseVersion(b.First)
 		return first.compare(second)
 	})
-	return t
+	return t, nil
 }
 
 func TestTableGrowsByRelease(t *testing.T) {
 	old, changed := map[string]uint32{"runtime.g.m": 48}, map[string]uint32{"runtime.g.m": 56}
 	table := offsetTable{{First: "go1.27.0", Last: "go1.27.4", Offsets: old}}
-	table = table.with("go1.27.3", old).with("go1.27.6", old).with("go1.27.9", changed).with("go1.26.2", old)
+	for _, measured := range []struct {
+		release string
+		offsets map[string]uint32
+	}{{"go1.27.3", old}, {"go1.27.6", old}, {"go1.27.9", changed}, {"go1.26.2", old}} {
+		var err error
+		if table, err = table.with(measured.release, measured.offsets); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var ranges []string
 	for _, e := range table {
 		ranges = append(ranges, e.First+"-"+e.Last)
@@ -119,5 +139,16 @@ func TestTableGrowsByRelease(t *testing.T) {
 	want := []string{"go1.26.2-go1.26.2", "go1.27.0-go1.27.6", "go1.27.9-go1.27.9"}
 	if !slices.Equal(ranges, want) {
 		t.Errorf("entries are %v, want %v", ranges, want)
+	}
+	if _, err := table.with("go1.27.5", changed); err == nil {
+		t.Error("a release with other offsets than the rest of its entry was taken in")
+	}
+}
+
+func TestNewFieldsAreAddedToAnEntry(t *testing.T) {
+	table := offsetTable{{First: "go1.27.0", Last: "go1.27.4", Offsets: map[string]uint32{"runtime.g.m": 48}}}
+	table, err := table.with("go1.27.4", map[string]uint32{"runtime.g.m": 48, "runtime.m.p": 208})
+	if err != nil || len(table) != 1 || table[0].Offsets["runtime.m.p"] != 208 {
+		t.Errorf("table is %v, %v", table, err)
 	}
 }
