@@ -283,32 +283,21 @@ func TestReusedDescriptorsAreNotMistaken(t *testing.T) {
 	defer program.Close()
 	log := filepath.Join(t.TempDir(), "log")
 	r, _ := record(t, program, probes.ModeIO, []string{"run", "3000", log})
-	text, err := os.ReadFile(log)
+	file, err := os.Open(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	type end struct{ fd, role, local, peer string }
-	served := make(map[string]end)
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		served[words[0]] = end{words[1], words[2], words[3], words[4]}
+	defer file.Close()
+	ends, err := truth.ReadEnds(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	checked, wrong := 0, 0
-	for _, w := range r.Waits {
-		want, ok := served[strconv.FormatUint(w.Goid, 10)]
-		if !ok || w.Op != wait.OpRead || w.Kind != wait.KindWait {
-			continue
-		}
-		checked++
-		got := end{strconv.Itoa(int(w.FD)), string(w.Role), w.Local, w.Peer}
-		if got != want {
-			if wrong++; wrong <= 5 {
-				t.Errorf("goroutine %d waited for %v, it served %v", w.Goid, got, want)
-			}
-		}
+	judged, mistaken := ends.Mistaken(r.Waits)
+	for _, w := range mistaken[:min(5, len(mistaken))] {
+		t.Errorf("waited: %+v; served: %+v", w, ends[w.Goid])
 	}
-	if checked < 3000 || wrong > 0 {
-		t.Errorf("%d of %d waits name another end than their goroutine served", wrong, checked)
+	if judged < 5000 || len(mistaken) > 0 {
+		t.Errorf("%d of %d waits name another end than their goroutine served", len(mistaken), judged)
 	}
 }
 
