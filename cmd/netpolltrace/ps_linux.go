@@ -9,6 +9,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/report/render"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -69,7 +70,8 @@ func printWaiting(p *process.Process, o reportOptions) error {
 			return err
 		}
 	}
-	fmt.Printf("%s  pid %d  %d goroutines: %d wait\n\n", printable(p.Name), p.PID, len(snapshot.Goroutines), len(waits))
+	fmt.Printf("%s  pid %d  %s of %s goroutines wait\n\n", printable(p.Name), p.PID,
+		report.FormatCount(uint64(len(waits))), report.FormatCount(uint64(len(snapshot.Goroutines))))
 	return r.print("", wait.Meta{})
 }
 

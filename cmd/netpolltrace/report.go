@@ -142,7 +142,7 @@ type reporter struct {
 }
 
 func newReporter(format render.Format, o reportOptions) (*reporter, error) {
-	options := report.Options{By: format.By, Sort: o.sort, Idle: o.idle}
+	options := report.Options{By: format.By, Sort: o.sort, Idle: o.idle, FDs: format.FDs}
 	if options.Sort == "" {
 		options.Sort = format.Sort
 	}

@@ -138,6 +138,17 @@ func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
 	return cells, below
 }
 
+// innermost is the index of the first frame that says something: below it are
+// those with which the runtime parks every goroutine.
+func innermost(functions []string) int {
+	for i := len(functions) - 1; i >= 0; i-- {
+		if !strings.HasPrefix(functions[i], "runtime.") && !strings.HasPrefix(functions[i], "internal/poll.") {
+			return i
+		}
+	}
+	return len(functions) - 1
+}
+
 // maxFrames is how much of a stack a person is shown.
 const maxFrames = 12
 
@@ -151,7 +162,7 @@ func longText(key report.Key, text string, stack *wait.Stack) []string {
 	}
 	functions, lines := strings.Split(stack.Funcs, ";"), strings.Split(stack.Lines, ";")
 	var frames []string
-	for i := len(functions) - 1; i >= 0; i-- {
+	for i := innermost(functions); i >= 0; i-- {
 		if len(frames) == maxFrames {
 			return append(frames, fmt.Sprintf("... %d more", i+1))
 		}

@@ -38,7 +38,9 @@ type Format struct {
 	// otherwise; nil leaves that to the report.
 	By []report.Key
 	// Sort is the order that suits the format; empty leaves it to the report.
-	Sort   string
+	Sort string
+	// FDs tells that the format names the descriptors of open waits.
+	FDs    bool
 	Render func(io.Writer, *report.Report, Options) error
 }
 
@@ -50,7 +52,7 @@ func Formats() []Format {
 		{Name: "json", Extensions: []string{".json"}, Render: renderJSON},
 		{Name: "csv", Extensions: []string{".csv"}, Render: renderCSV},
 		{Name: "folded", Extensions: []string{".folded"}, By: []report.Key{report.KeyStack}, Render: renderFolded},
-		{Name: "open", By: []report.Key{report.KeyReason, report.KeyPeer, report.KeyStack}, Sort: "open", Render: renderOpen},
+		{Name: "open", By: []report.Key{report.KeyReason, report.KeyPeer, report.KeyStack}, Sort: "open", FDs: true, Render: renderOpen},
 	}
 }
 
