@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/rights"
@@ -58,9 +59,10 @@ func judgeWay(way *probes.Way, chosen bool) Finding {
 	return Finding{Name: way.Name, State: Note, Detail: whyNot(way)}
 }
 
-// absent tells whether the kernel simply does not have what was tried.
+// absent tells whether the kernel simply does not have what was tried. An
+// argument that it does not know is invalid to it.
 func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, ebpf.ErrNotSupported)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL)
 }
 
 // whyNot is why a way does not work, in a few words.

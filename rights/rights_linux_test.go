@@ -92,3 +92,19 @@ func TestHeldIsWhatProcSays(t *testing.T) {
 		t.Errorf("no line %q in\n%s", line, status)
 	}
 }
+
+func TestTheDocumentNamesEveryCapability(t *testing.T) {
+	text, err := os.ReadFile("../docs/rights.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !strings.Contains(string(text), "| "+name+" |") {
+			t.Errorf("docs/rights.md has no row on %s", name)
+		}
+	}
+	_, command, _ := strings.Cut(OtherUsers.Grant(), ": ")
+	if !strings.Contains(string(text), "    "+command+"\n") {
+		t.Errorf("docs/rights.md does not show %q", command)
+	}
+}
