@@ -27,6 +27,9 @@ func (r *Recorder) account(sink wait.Sink) error {
 			return err
 		}
 	}
+	if err := r.accountSkipped(sink); err != nil {
+		return err
+	}
 	if err := r.completePrice(); err != nil {
 		return err
 	}
@@ -36,6 +39,30 @@ func (r *Recorder) account(sink wait.Sink) error {
 	r.hits.Add(hits)
 	r.cost.Add(int64(cost))
 	return sink.Event(r.event(wait.EventOverhead, hits, cost, r.price.String()))
+}
+
+// skippedNote says what it means that the kernel did not run a program.
+const skippedNote = "runs of probes that the kernel skipped, since the same processor was in one already: some waits are missing or lack a part"
+
+// accountSkipped tells how often the kernel did not run a program where it
+// should have: it does not let some sorts of programs interrupt each other.
+func (r *Recorder) accountSkipped(sink wait.Sink) error {
+	var skipped uint64
+	for _, p := range append(r.uprobePrograms(), r.hookPrograms()...) {
+		// A program that is not there, or cannot be asked, is left out.
+		if p == nil {
+			continue
+		}
+		if stats, err := p.Stats(); err == nil {
+			skipped += stats.RecursionMisses
+		}
+	}
+	delta := skipped - r.skipped
+	r.skipped = skipped
+	if delta == 0 {
+		return nil
+	}
+	return sink.Event(r.event(wait.EventIncomplete, delta, wait.Unmeasured, skippedNote))
 }
 
 // completePrice waits for the calibration.

@@ -64,6 +64,7 @@ type Recorder struct {
 	hits      atomic.Uint64
 	cost      atomic.Int64
 	reported  counts // what was told in events so far
+	skipped   uint64 // likewise, of runs that the kernel skipped
 }
 
 // Attach loads the programs of the plan and attaches them to the target. From
