@@ -118,33 +118,32 @@ func (b *Binary) pollerAt(ins instruction, name string, first int) string {
 	return name
 }
 
-// findInlined says which of some functions were inlined somewhere in the
-// runtime, as profile-guided optimisation does: a probe in the function's own
-// code does not see those calls.
-func (b *Binary) findInlined(names ...string) []string {
+// inlinedInto lists for some functions, by name, into which of the runtime's
+// they were inlined.
+func (b *Binary) inlinedInto(functions ...string) map[string][]string {
 	t := b.tab
-	offsets := make(map[uint32]string)
-	for _, name := range names {
-		if f, ok := b.known()[name]; ok {
+	names := make(map[uint32]string)
+	for _, function := range functions {
+		if f, ok := b.known()[function]; ok {
 			if i, ok := t.index(f.Entry); ok {
-				offsets[t.record(i).nameOffset()] = name
+				names[t.record(i).nameOffset()] = function
 			}
 		}
 	}
-	var found []string
+	into := make(map[string][]string)
 	for i := range t.funcs {
 		r := t.record(i)
 		if !b.isRuntime(r) {
 			continue
 		}
+		caller := string(t.name(r.nameOffset()))
 		for call := range t.inlinedCalls(r) {
-			if name, ok := offsets[call.name]; ok {
-				found = append(found, fmt.Sprintf("%s is inlined into %s: its probe does not see those calls",
-					name, t.name(r.nameOffset())))
+			if name, ok := names[call.name]; ok && !slices.Contains(into[name], caller) {
+				into[name] = append(into[name], caller)
 			}
 		}
 	}
-	return slices.Compact(found)
+	return into
 }
 
 // isRuntime tells whether a function is of the packages that can have the

@@ -16,6 +16,9 @@ type Place struct {
 	Emulated bool
 	// Repeats tells that a call passes the place again after its stack was grown.
 	Repeats bool
+	// Inlined tells that the function was inlined into others too, as
+	// profile-guided optimisation does: those calls do not pass the place.
+	Inlined bool
 }
 
 // Found tells whether the place exists in this executable.
@@ -118,11 +121,36 @@ func (b *Binary) findPlaces() (*Places, error) {
 	}
 	missing(b.findNetpollReady(p))
 	missing(b.findNetpollers(p))
-	p.Missing = append(p.Missing, b.findInlined(fnGopark, fnReady, fnExecute, fnNetpollGoready, fnNetpoll, fnNetpollReady)...)
+	b.markInlined(p)
 	if len(p.Missing) > 0 && !p.IOPark.Found() && !p.Park.Found() {
 		return nil, fmt.Errorf("finding probe places of %s: %s", b.GoVersion, strings.Join(p.Missing, "; "))
 	}
 	return p, nil
+}
+
+// markInlined marks the places that not all calls pass. Those are missing of
+// which no other place sees the rest.
+func (b *Binary) markInlined(p *Places) {
+	inlined := b.inlinedInto(fnGopark, fnNetpoll, fnNetpollReady, fnNetpollGoready, fnReady, fnExecute)
+	for _, c := range [...]struct {
+		place    *Place
+		function string
+		seen     bool // elsewhere
+	}{
+		{&p.Park, fnGopark, p.ParkM.Found()},
+		{&p.Netpoll, fnNetpoll, len(p.InlinedPolls) > 0},
+		{&p.NetpollReady, fnNetpollReady, false},
+		{&p.NetpollGoready, fnNetpollGoready, false},
+		{&p.Ready, fnReady, false},
+		{&p.Execute, fnExecute, false},
+	} {
+		into := inlined[c.function]
+		c.place.Inlined = len(into) > 0
+		if c.place.Inlined && !c.seen {
+			p.Missing = append(p.Missing, fmt.Sprintf("%s is inlined into %s: its probe does not see those calls",
+				c.function, strings.Join(into, ", ")))
+		}
+	}
 }
 
 // has tells whether a known function is in the executable.
