@@ -124,6 +124,8 @@ struct minmax {
 struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;
+	__u32 snd_una;
+	__u32 snd_nxt;
 	__u32 srtt_us;
 	struct minmax rtt_min;
 	__u32 total_retrans;

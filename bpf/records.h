@@ -88,8 +88,12 @@ struct wait_config {
 	__u32 g_m;
 	__u32 g_goid;
 	__u32 g_startpc;
+	__u32 g_reason;
+	__u32 g_sched_pc;
+	__u32 g_sched_bp;
 	__u32 m_curg;
 	__u32 m_p;
+	__u32 m_waitlock;
 	__u32 pd_fd;
 	__u32 pd_fdseq;       /* NO_FIELD before Go 1.21 */
 	__u32 pd_info;
@@ -105,6 +109,7 @@ struct wait_config {
 	__u32 pidns_dev;
 	__s32 pid;            /* of the target, in the tracer's PID namespace */
 	__u8 stacks;          /* capture them */
+	__u8 only_io;         /* mode io: of all parks those in the netpoller count */
 	__u8 readiness_by_epoll; /* ep_poll_callback, which sees every descriptor */
 	__u8 traceskip_off;   /* what the traceskip at the goready place lacks to that of ready() */
 	__u8 sends_seen;      /* SENDS_TCP, SENDS_OTHER: hooks on sends are attached */

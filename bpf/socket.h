@@ -179,8 +179,9 @@ static __always_inline __u64 early_send_of(struct pd_slot *pd, __u64 inode)
 
 /* On a connection that is older than its first wait here, what was sent before
  * was seen at most as an early_send. On TCP an answer is owed if the last data
- * that passed was ours; the kernel keeps both times in jiffies, and a tie counts
- * as owed. */
+ * that passed was ours. The kernel keeps both times in jiffies: at a tie a peer
+ * that has acknowledged has also answered, since it does both in one packet if
+ * it answers within the 40 ms for which it puts acknowledging off. */
 static __always_inline void guess_owed(struct pd_slot *pd, __u64 inode)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
@@ -200,6 +201,8 @@ static __always_inline void guess_owed(struct pd_slot *pd, __u64 inode)
 		sent = BPF_CORE_READ(tcp, lsndtime);
 		last_received = BPF_CORE_READ((struct inet_connection_sock *)tcp, icsk_ack.lrcvtime);
 		if ((__s32)(sent - last_received) < 0)
+			return;
+		if (sent == last_received && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, snd_nxt))
 			return;
 	}
 	pd->owed_ns = 1;

@@ -174,8 +174,12 @@ type WaitsWaitConfig struct {
 	G_m              uint32
 	G_goid           uint32
 	G_startpc        uint32
+	G_reason         uint32
+	G_schedPc        uint32
+	G_schedBp        uint32
 	M_curg           uint32
 	M_p              uint32
+	M_waitlock       uint32
 	PdFd             uint32
 	PdFdseq          uint32
 	PdInfo           uint32
@@ -191,9 +195,11 @@ type WaitsWaitConfig struct {
 	PidnsDev         uint32
 	Pid              int32
 	Stacks           uint8
+	OnlyIo           uint8
 	ReadinessByEpoll uint8
 	TraceskipOff     uint8
 	SendsSeen        uint8
+	_                [3]byte
 }
 
 type WaitsWaitFlag uint32

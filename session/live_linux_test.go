@@ -76,8 +76,33 @@ func do(t *testing.T, program *testprogram.Process, command ...string) testprogr
 type recording struct {
 	truth.Gather
 	meta  *wait.Meta
+	heard chan wait.Event // events as they come; what nobody waits for is dropped
 	stop  context.CancelFunc
 	ended chan error
+}
+
+// Event implements [wait.Sink].
+func (r *recording) Event(e *wait.Event) error {
+	select {
+	case r.heard <- *e:
+	default:
+	}
+	return r.Gather.Event(e)
+}
+
+// await returns once events of a kind counted up to a number.
+func (r *recording) await(t *testing.T, kind wait.EventKind, n uint64) {
+	t.Helper()
+	for counted := uint64(0); counted < n; {
+		select {
+		case e := <-r.heard:
+			if e.Kind == kind {
+				counted += e.Count
+			}
+		case err := <-r.ended:
+			t.Fatalf("the recording ended before %d %s events: %v", n, kind, err)
+		}
+	}
 }
 
 // attach begins to record a process.
@@ -96,9 +121,9 @@ func attach(t *testing.T, pid int, config session.Config) *recording {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &recording{meta: s.Meta(), stop: stop, ended: make(chan error, 1)}
+	r := &recording{meta: s.Meta(), heard: make(chan wait.Event, 1024), stop: stop, ended: make(chan error, 1)}
 	go func() {
-		err := s.Run(ctx, &r.Gather)
+		err := s.Run(ctx, r)
 		if closing := s.Close(); err == nil {
 			err = closing
 		}
