@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -91,8 +92,8 @@ func attach(binary *gobinary.Binary, p *process.Process, plan *probes.Plan, use 
 	if err != nil {
 		return nil, err
 	}
-	defer recorder.Close()
-	return use(recorder)
+	what, err := use(recorder)
+	return what, errors.Join(err, recorder.Close())
 }
 
 // recordExchange runs the exchange under the recorder.
