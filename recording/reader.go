@@ -129,9 +129,38 @@ func (r *Reader) Close() error {
 // errors of the file, of the sink and of the context. The strings and pointers
 // that the sink gets stay valid; a text or stack that occurs again is mostly the
 // same pointer, and always equal. It can be called once.
+//
+// Rows are decoded ahead, in a goroutine that ends before Run returns.
 func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ahead := newAhead()
+	var readErr error
+	go func() {
+		defer close(ahead.decoded)
+		readErr = r.decode(ctx, ahead)
+	}()
+	var sinkErr error
+	for chunk := range ahead.decoded {
+		if sinkErr == nil {
+			sinkErr = r.deliver(sink, chunk)
+		}
+		if sinkErr != nil {
+			stop() // and see the goroutine out
+		}
+		ahead.free <- chunk
+	}
+	if err := cmp.Or(sinkErr, readErr); err != nil {
+		return err
+	}
+	return r.reportSkipped(sink)
+}
+
+// decode decodes all batches, and notes what is wrong with the recording. It
+// returns the errors of the file and of the context.
+func (r *Reader) decode(ctx context.Context, ahead ahead) error {
 	for {
-		if err := r.deliver(ctx, sink); err != nil {
+		if err := r.decodeBatch(ctx, ahead); err != nil {
 			return err
 		}
 		err := guarded(r.segment)
@@ -140,14 +169,13 @@ func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 		}
 		if err == io.EOF {
 			r.damage = r.endDamage()
-			break
+			return nil
 		}
 		if err != nil {
 			r.damage = &Damage{Cut: err == errCut, Offset: r.whole, Cause: err}
-			break
+			return nil
 		}
 	}
-	return r.reportSkipped(sink)
 }
 
 // endDamage is what is wrong with a file that ends between two segments.
@@ -199,38 +227,55 @@ func (r *Reader) load() error {
 	return nil
 }
 
-// deliver hands the loaded rows to the sink.
-func (r *Reader) deliver(ctx context.Context, sink wait.Sink) error {
-	block := make([]row, blockRows)
-	for from := 0; from < r.rows; from += blockRows {
-		if err := ctx.Err(); err != nil {
+// decodeBatch passes on the rows of the batch that is loaded.
+func (r *Reader) decodeBatch(ctx context.Context, ahead ahead) error {
+	for from := 0; from < r.rows; {
+		var chunk []row
+		select {
+		case chunk = <-ahead.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		chunk = chunk[:min(chunkRows, r.rows-from)]
+		for at := 0; at < len(chunk); at += blockRows {
+			r.decodeBlock(chunk[at:min(at+blockRows, len(chunk))], from+at)
+		}
+		from += len(chunk)
+		ahead.decoded <- chunk // there is room for all chunks
+	}
+	return ctx.Err()
+}
+
+// decodeBlock decodes the rows of a block, which begins at row from.
+func (r *Reader) decodeBlock(block []row, from int) {
+	for i := range block {
+		block[i] = emptyRow()
+	}
+	for _, c := range r.columns {
+		c.decoder.read(block, from)
+	}
+	for i := range block {
+		row := &block[i]
+		row.Process, row.Stack = r.pool.process(row.process), r.pool.stack(&row.stack)
+		r.ended = r.ended || row.Kind == wait.KindEvent && row.event == wait.EventEnd
+	}
+}
+
+func (r *Reader) deliver(sink wait.Sink, rows []row) error {
+	for i := range rows {
+		if err := r.deliverRow(sink, &rows[i]); err != nil {
 			return err
-		}
-		block := block[:min(blockRows, r.rows-from)]
-		for i := range block {
-			block[i] = emptyRow()
-		}
-		for _, c := range r.columns {
-			c.decoder.read(block, from)
-		}
-		for i := range block {
-			if err := r.deliverRow(sink, &block[i]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
 func (r *Reader) deliverRow(sink wait.Sink, row *row) error {
-	row.Process = r.pool.process(row.process)
 	switch row.Kind {
 	case wait.KindWait, wait.KindOpen, wait.KindSample:
-		row.Stack = r.pool.stack(&row.stack)
 		return sink.Wait(&row.Wait)
 	case wait.KindEvent:
 		event := row.toEvent()
-		r.ended = r.ended || event.Kind == wait.EventEnd
 		return sink.Event(&event)
 	default:
 		r.skipped++
