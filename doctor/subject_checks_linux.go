@@ -209,7 +209,7 @@ func checkPlaces(mode probes.Mode) func(*subject) Finding {
 		for _, p := range probes.PlacesOf(mode, s.places) {
 			part := judgePlace(p)
 			f.Parts = append(f.Parts, part)
-			if worse(part.State, f.State) {
+			if part.State != Note && worse(part.State, f.State) {
 				f.State, f.Detail = part.State, "not as they should be"
 			}
 		}
@@ -232,6 +232,8 @@ func judgePlace(p probes.ModePlace) Finding {
 		return Finding{Name: name, State: Fail, Detail: "not found"}
 	case !p.Place.Emulated:
 		return Finding{Name: name, State: Warn, Detail: detail + "  (dear: the kernel steps over a copy of it, two traps a hit)"}
+	case p.Place.Inlined:
+		return Finding{Name: name, State: Note, Detail: detail + "  (inlined elsewhere, too: see \"not seen\")"}
 	}
 	return Finding{Name: name, State: OK, Detail: detail}
 }

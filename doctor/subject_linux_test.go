@@ -105,6 +105,8 @@ func TestCuresOfAProcess(t *testing.T) {
 			"places of mode all", Warn, "not as they should be", ""},
 		"a dear place": {func(s *subject) { s.places.IOPark.Emulated = false },
 			"places of mode io", Warn, "not as they should be", ""},
+		"a place that some calls do not pass": {func(s *subject) { s.places.Ready.Inlined = true },
+			"places of mode all", OK, "all found", ""},
 		"nobody polls": {func(s *subject) { s.places.NetpollCalls = nil },
 			"who polls the network", Warn, "does not tell who polled", "newer netpolltrace"},
 		"inlined functions": {func(s *subject) { s.places.Missing = []string{"runtime.ready is inlined into runtime.x"} },
