@@ -148,16 +148,12 @@ func writePipe() (*endable, error) {
 }
 
 // pipeName is pipe:[inode], as /proc has it.
-func pipeName(f *os.File) (name string, err error) {
-	raw, err := f.SyscallConn()
+func pipeName(f *os.File) (string, error) {
+	info, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
-	controlErr := raw.Control(func(fd uintptr) { name, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)) })
-	if controlErr != nil {
-		return "", controlErr
-	}
-	return name, err
+	return fmt.Sprintf("pipe:[%d]", info.Sys().(*syscall.Stat_t).Ino), nil
 }
 
 // connects waits for a listener whose queue is full: the kernel drops the
