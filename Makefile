@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 
-.PHONY: build demo test test-real soak bench generate lint tracefs
+.PHONY: build demo test test-kernels test-real soak bench generate lint tracefs
 
 build: ## ./netpolltrace
 	go build -o netpolltrace ./cmd/netpolltrace
@@ -14,6 +14,9 @@ demo: build tracefs ## record a small workload with known faults and print the r
 
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
 	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
+
+test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and arm64, and record in each; KERNELS names some
+	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" go test -json -timeout 90m -run TestKernels ./vm $(if $(UPDATE),-update) | go run ./testsummary $(if $(V),-v)
 
 test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
 	NETPOLLTRACE_REAL=$(or $(DURATION),30s) go test -json -timeout 30m -run TestServersOfDebian ./realworld | go run ./testsummary $(if $(V),-v)

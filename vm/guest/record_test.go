@@ -77,16 +77,17 @@ func TestReadiness(t *testing.T) {
 	needsMachine(t)
 	const byFentry, byKprobe = "fentry ep_poll_callback", "kprobe ep_poll_callback"
 	for _, source := range []struct {
+		name    string
 		way     string
 		refused []string
 		sees    sight
 	}{
-		{byFentry, []string{byKprobe, socketTracepoints}, seesEveryEdge},
-		{byKprobe, []string{byFentry, socketTracepoints}, seesEveryEdge},
-		{socketTracepoints, []string{byFentry, byKprobe}, seesSockets},
-		{"none", []string{byFentry, byKprobe, socketTracepoints}, seesNothing},
+		{"every edge", byFentry, []string{byKprobe, socketTracepoints}, seesEveryEdge},
+		{"every edge", byKprobe, []string{byFentry, socketTracepoints}, seesEveryEdge},
+		{"sockets", socketTracepoints, []string{byFentry, byKprobe}, seesSockets},
+		{"none", "none", []string{byFentry, byKprobe, socketTracepoints}, seesNothing},
 	} {
-		t.Run(source.way, func(t *testing.T) {
+		t.Run(source.name+"/"+source.way, func(t *testing.T) {
 			if !has(source.way) {
 				t.Skipf("this kernel has no %s", source.way)
 			}

@@ -14,8 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// statusLine precedes the test's exit status; package vm looks for it.
-const statusLine = "VM-EXIT-STATUS"
+// The words that package vm looks for on the console: before the kernel's
+// release, and before the test's exit status.
+const (
+	releaseWord = "VM-RELEASE"
+	statusWord  = "VM-EXIT-STATUS"
+)
 
 // mounts are in an order in which each finds its directory.
 var mounts = []struct{ kind, directory string }{
@@ -33,7 +37,8 @@ func main() {
 	if err := prepare(); err != nil {
 		fmt.Println("init:", err)
 	}
-	fmt.Printf("\n%s %d\n", statusLine, run())
+	fmt.Println(releaseWord, release())
+	fmt.Printf("\n%s %d\n", statusWord, run())
 	unix.Sync()
 	fmt.Println("init:", unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
 	select {} // the machine dies with its first process
@@ -66,6 +71,14 @@ func loopbackUp() error {
 	}
 	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
+}
+
+func release() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return err.Error()
+	}
+	return unix.ByteSliceToString(name.Release[:])
 }
 
 // run returns the test's exit status, 127 where it could not be run.

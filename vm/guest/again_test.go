@@ -1,0 +1,120 @@
+package guest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/session"
+)
+
+// againVar tells a test binary that it was started by one of its own tests.
+const againVar = "NETPOLLTRACE_AGAIN"
+
+// runAgain runs one of the tests here in another process.
+func runAgain(t *testing.T, test string, attributes *syscall.SysProcAttr) {
+	t.Helper()
+	again := exec.CommandContext(t.Context(), "/proc/self/exe",
+		"-test.v", "-test.run=^"+test+"$", "-programs="+*programs, "-kernel="+*release)
+	again.Env = append(os.Environ(), againVar+"="+test)
+	again.SysProcAttr = attributes
+	out, err := again.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	} else {
+		t.Logf("%s", out)
+	}
+}
+
+func needsAgain(t *testing.T, test string) {
+	t.Helper()
+	if os.Getenv(againVar) != test {
+		t.Skip("another test runs it in a process of its own")
+	}
+}
+
+// The tracer in a container: it and its target know the target by a number that
+// means something else, or nothing, to the kernel.
+func TestInPIDNamespace(t *testing.T) {
+	needsMachine(t)
+	runAgain(t, "TestAsFirstProcess", &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS})
+}
+
+func TestAsFirstProcess(t *testing.T) {
+	needsAgain(t, "TestAsFirstProcess")
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getpid() != 1 {
+		t.Fatalf("process %d is not the first of its namespace", os.Getpid())
+	}
+	recordEverywhere(t)
+}
+
+// uid is of a user who is not root.
+const uid = 1000
+
+func TestWithoutRoot(t *testing.T) {
+	needsMachine(t)
+	// Before Linux 5.11 maps count as locked memory, which only root may raise.
+	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unlimited); err != nil {
+		t.Fatal(err)
+	}
+	runAgain(t, "TestAsUser", &syscall.SysProcAttr{
+		Credential:  &syscall.Credential{Uid: uid, Gid: uid},
+		AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE},
+	})
+}
+
+func TestAsUser(t *testing.T) {
+	needsAgain(t, "TestAsUser")
+	// What is started from here on has no rights of its own.
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	if os.Geteuid() != uid {
+		t.Fatalf("user %d, want %d", os.Geteuid(), uid)
+	}
+	recordEverywhere(t)
+}
+
+// recordEverywhere records with what the machine offers here.
+func recordEverywhere(t *testing.T) {
+	config := session.Config{Mode: probes.ModeIO, Features: known}
+	t.Run("waits", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "trace")
+		program := launch(t, "truthful")
+		defer program.Close()
+		r, did := record(t, program, config, []string{"run", "20", file})
+		t.Logf("%q", r.meta.Probes)
+		checkAgainstTrace(t, r, file, config.Mode)
+		checkOutcomes(t, r, did[0])
+		checkDescriptors(t, r)
+	})
+	t.Run("peers", func(t *testing.T) { recordChurn(t, config) })
+	t.Run("threads", func(t *testing.T) {
+		program := launch(t, "threads", "-threads=8")
+		defer program.Close()
+		r, _ := record(t, program, config, []string{"run", "5"})
+		checkThreads(t, r, 8, 5)
+		for _, w := range r.Waits {
+			if w.TID < 0 {
+				continue // still open
+			}
+			if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%s", program.PID(), strconv.Itoa(int(w.TID)))); err != nil {
+				t.Errorf("a wait ended on thread %d, which the program does not have", w.TID)
+			}
+		}
+	})
+}
