@@ -2,6 +2,7 @@ package probes_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,6 +113,37 @@ func TestWhatHasNoRoomWhenTakenOverIsCounted(t *testing.T) {
 			balance(t, r, all)
 			if n := number(all, open); n != c.open || told(all, c.kind) != 2*conns-room {
 				t.Errorf("%d waits are open, %d events %s; want %d and %d", n, told(all, c.kind), c.kind, c.open, 2*conns-room)
+			}
+		})
+	}
+}
+
+// The far ends of the echo wait when the recording begins, and are then asked.
+func TestWaitsUnderWayEndOnce(t *testing.T) {
+	const conns = 64
+	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		t.Run(string(mode), func(t *testing.T) {
+			chosen := plan(t, mode)
+			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
+			for len(program.reading(t).Goroutines) < conns {
+			}
+			r := program.attach(t, chosen, probes.DefaultOptions(), true)
+			all := program.deliver(t, r, func() { program.do(t, "run", "20ms") })
+			balance(t, r, all)
+			ended := make(map[uint64]int)
+			for i := range all.Waits {
+				w := &all.Waits[i]
+				if w.Kind != wait.KindWait || !w.StartedBefore || w.Reason != wait.ReasonIO {
+					continue
+				}
+				ended[w.Goid]++
+				if w.Start != r.Began().UnixNano() || w.Op != wait.OpRead || w.Outcome != wait.OutcomeReady ||
+					w.Role != wait.RoleAccepted || w.Network <= 0 || w.Idle != w.Network || w.Stack == nil || w.Stack.Func != "main.serve" {
+					t.Errorf("a wait that was under way: %+v", *w)
+				}
+			}
+			if len(ended) != conns || slices.Max(slices.Collect(maps.Values(ended))) != 1 {
+				t.Errorf("waits under way ended as often by goroutine: %v; want once for each of %d", ended, conns)
 			}
 		})
 	}
