@@ -11,6 +11,9 @@ volatile const struct wait_config config;
  * target alone does anything. */
 __u32 target_tgid;
 
+/* At which level of PID namespaces the tracer is; learned with it. */
+__u32 tracer_level;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
@@ -59,7 +62,8 @@ struct {
 	__type(value, struct polled_fd);
 } polled_fds SEC(".maps");
 
-/* Return address of the runtime.netpoll that a thread is in. */
+/* Return address of the runtime.netpoll that a thread is in, or where that was
+ * inlined the address of its call of epoll_wait. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);

@@ -105,8 +105,6 @@ struct wait_config {
 	__u32 epoll_shl;
 	__u32 epoll_signed;
 	__u32 epoll_tag_bits;
-	__u32 pidns_inum;     /* of the tracer; 0 in the initial PID namespace */
-	__u32 pidns_dev;
 	__s32 pid;            /* of the target, in the tracer's PID namespace */
 	__u8 stacks;          /* capture them */
 	__u8 only_io;         /* mode io: of all parks those in the netpoller count */

@@ -41,12 +41,15 @@ static __always_inline __u64 user_u64(__u64 address)
 /* The thread's number as the tracer's PID namespace has it. */
 static __always_inline __u32 thread_id(void)
 {
-	struct bpf_pidns_info info = {};
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct pid *pid;
+	struct upid upid;
 
-	if (!config.pidns_inum)
+	if (!tracer_level)
 		return bpf_get_current_pid_tgid();
-	bpf_get_ns_current_pid_tgid(config.pidns_dev, config.pidns_inum, &info, sizeof(info));
-	return info.pid;
+	pid = BPF_CORE_READ(task, thread_pid);
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[tracer_level]);
+	return upid.nr;
 }
 
 static __always_inline struct file *file_of(int fd)

@@ -18,6 +18,10 @@
  * there is said at each program. No uprobe is on a return: a uretprobe rewrites
  * return addresses, and Go's moving stacks crash on them.
  *
+ * park_m takes the place of io_park or all_park in executables where these do
+ * not see each park once; poll_inlined that of all_netpoll for polls that were
+ * inlined.
+ *
  * Of the kernel hooks user space attaches one for each need, the cheapest that
  * the machine has. Oldest kernel: 5.10.
  */
@@ -102,6 +106,27 @@ int all_park(struct pt_regs *ctx)
 	return 0;
 }
 
+/* In the prologue of park_m(gp), to which gopark has switched, on g0. What
+ * gopark was given is in g and m; g stopped inside gopark. */
+SEC("uprobe")
+int park_m(struct pt_regs *ctx)
+{
+	__u64 g = REG_ARG0(ctx), lock = 0;
+	__u8 reason;
+
+	keep_own_stack(ctx);
+	count(HITS_PARK);
+	if (!in_target())
+		return 0;
+	reason = user_u64(g + config.g_reason);
+	if (reason == REASON_IO_WAIT)
+		lock = user_u64(user_u64(REG_G(ctx) + config.g_m) + config.m_waitlock);
+	else if (config.only_io)
+		return 0;
+	park(g, reason, lock, user_u64(g + config.g_sched_pc), 0, user_u64(g + config.g_sched_bp));
+	return 0;
+}
+
 /* In the prologue of ready(gp, traceskip, next), which runs on g0: the waker
  * is the goroutine that its thread is running. */
 SEC("uprobe")
@@ -136,23 +161,37 @@ int all_execute(struct pt_regs *ctx)
 	return 0;
 }
 
-/* In the prologue of runtime.netpoll: who polls is told by the return address. */
-SEC("uprobe")
-int all_netpoll(struct pt_regs *ctx)
+/* This thread polls, for the code at pc. */
+static __always_inline void polls(__u64 pc)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 pc, *known;
+	__u64 *known = bpf_map_lookup_elem(&pollers, &tid);
 
-	keep_own_stack(ctx);
-	count(HITS_NETPOLL);
-	if (!in_target())
-		return 0;
-	pc = return_address(ctx);
-	known = bpf_map_lookup_elem(&pollers, &tid);
 	if (known)
 		*known = pc;
 	else
 		bpf_map_update_elem(&pollers, &tid, &pc, BPF_ANY);
+}
+
+/* In the prologue of runtime.netpoll: who polls is told by the return address. */
+SEC("uprobe")
+int all_netpoll(struct pt_regs *ctx)
+{
+	keep_own_stack(ctx);
+	count(HITS_NETPOLL);
+	if (in_target())
+		polls(return_address(ctx));
+	return 0;
+}
+
+/* At the call of epoll_wait in a netpoll that was inlined. */
+SEC("uprobe")
+int poll_inlined(struct pt_regs *ctx)
+{
+	keep_own_stack(ctx);
+	count(HITS_NETPOLL);
+	if (in_target())
+		polls(REG_IP(ctx));
 	return 0;
 }
 
@@ -336,13 +375,19 @@ int target_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* How deep in PID namespaces a task is; 0 is the initial one. */
+static __always_inline __u32 pid_level(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_pid, level);
+}
+
 /* The reader of the iterator is the tracer, so the current task tells at which
  * level of PID namespaces config.pid counts. */
 static __always_inline int is_target(struct task_struct *task)
 {
 	struct task_struct *tracer = (struct task_struct *)bpf_get_current_task();
 	struct pid *pid = BPF_CORE_READ(task, thread_pid), *ours = BPF_CORE_READ(tracer, thread_pid);
-	unsigned int level = BPF_CORE_READ(ours, level);
+	unsigned int level = pid_level(tracer);
 	struct upid upid, our_upid;
 
 	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || BPF_CORE_READ(pid, level) < level)
@@ -368,6 +413,7 @@ int find_target(struct bpf_iter__task_file *ctx)
 	if (!task || !file || !is_target(task))
 		return 0;
 	target_tgid = BPF_CORE_READ(task, tgid);
+	tracer_level = pid_level((struct task_struct *)bpf_get_current_task());
 	polled = bpf_map_lookup_elem(&polled_fds, &fd);
 	if (!polled)
 		return 0;

@@ -191,8 +191,6 @@ type WaitsWaitConfig struct {
 	EpollShl         uint32
 	EpollSigned      uint32
 	EpollTagBits     uint32
-	PidnsInum        uint32
-	PidnsDev         uint32
 	Pid              int32
 	Stacks           uint8
 	OnlyIo           uint8
@@ -291,7 +289,9 @@ const (
 	WaitsProgIoGoready           = "io_goready"
 	WaitsProgIoPark              = "io_park"
 	WaitsProgIoResume            = "io_resume"
+	WaitsProgParkM               = "park_m"
 	WaitsProgPollFexit           = "poll_fexit"
+	WaitsProgPollInlined         = "poll_inlined"
 	WaitsProgPollKprobe          = "poll_kprobe"
 	WaitsProgPollKretprobe       = "poll_kretprobe"
 	WaitsProgPollSysExit         = "poll_sys_exit"
@@ -318,6 +318,7 @@ const (
 	WaitsVarExportedWaitRecord   = "exported_wait_record"
 	WaitsVarNever                = "never"
 	WaitsVarTargetTgid           = "target_tgid"
+	WaitsVarTracerLevel          = "tracer_level"
 )
 
 // LoadWaits returns the embedded CollectionSpec for Waits.
@@ -370,7 +371,9 @@ type WaitsProgramSpecs struct {
 	IoGoready           *ebpf.ProgramSpec `ebpf:"io_goready"`
 	IoPark              *ebpf.ProgramSpec `ebpf:"io_park"`
 	IoResume            *ebpf.ProgramSpec `ebpf:"io_resume"`
+	ParkM               *ebpf.ProgramSpec `ebpf:"park_m"`
 	PollFexit           *ebpf.ProgramSpec `ebpf:"poll_fexit"`
+	PollInlined         *ebpf.ProgramSpec `ebpf:"poll_inlined"`
 	PollKprobe          *ebpf.ProgramSpec `ebpf:"poll_kprobe"`
 	PollKretprobe       *ebpf.ProgramSpec `ebpf:"poll_kretprobe"`
 	PollSysExit         *ebpf.ProgramSpec `ebpf:"poll_sys_exit"`
@@ -421,6 +424,7 @@ type WaitsVariableSpecs struct {
 	ExportedWaitRecord   *ebpf.VariableSpec `ebpf:"exported_wait_record"`
 	Never                *ebpf.VariableSpec `ebpf:"never"`
 	TargetTgid           *ebpf.VariableSpec `ebpf:"target_tgid"`
+	TracerLevel          *ebpf.VariableSpec `ebpf:"tracer_level"`
 }
 
 // WaitsObjects contains all objects after they have been loaded into the kernel.
@@ -492,6 +496,7 @@ type WaitsVariables struct {
 	ExportedWaitRecord   *ebpf.Variable `ebpf:"exported_wait_record"`
 	Never                *ebpf.Variable `ebpf:"never"`
 	TargetTgid           *ebpf.Variable `ebpf:"target_tgid"`
+	TracerLevel          *ebpf.Variable `ebpf:"tracer_level"`
 }
 
 // WaitsPrograms contains all programs after they have been loaded into the kernel.
@@ -506,7 +511,9 @@ type WaitsPrograms struct {
 	IoGoready           *ebpf.Program `ebpf:"io_goready"`
 	IoPark              *ebpf.Program `ebpf:"io_park"`
 	IoResume            *ebpf.Program `ebpf:"io_resume"`
+	ParkM               *ebpf.Program `ebpf:"park_m"`
 	PollFexit           *ebpf.Program `ebpf:"poll_fexit"`
+	PollInlined         *ebpf.Program `ebpf:"poll_inlined"`
 	PollKprobe          *ebpf.Program `ebpf:"poll_kprobe"`
 	PollKretprobe       *ebpf.Program `ebpf:"poll_kretprobe"`
 	PollSysExit         *ebpf.Program `ebpf:"poll_sys_exit"`
@@ -531,7 +538,9 @@ func (p *WaitsPrograms) Close() error {
 		p.IoGoready,
 		p.IoPark,
 		p.IoResume,
+		p.ParkM,
 		p.PollFexit,
+		p.PollInlined,
 		p.PollKprobe,
 		p.PollKretprobe,
 		p.PollSysExit,

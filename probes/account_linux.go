@@ -79,8 +79,8 @@ func (r *Recorder) completePrice() error {
 
 func (r *Recorder) uprobePrograms() []*ebpf.Program {
 	var programs []*ebpf.Program
-	for _, u := range uprobesOf[r.plan.Mode] {
-		programs = append(programs, r.collection.Programs[u.program])
+	for _, name := range programsAt(r.places()) {
+		programs = append(programs, r.collection.Programs[name])
 	}
 	return programs
 }

@@ -47,9 +47,9 @@ func emptyPlaces(target *Target, plan *Plan, naive bool) []gobinary.Place {
 		return []gobinary.Place{target.Places.Naive.BlockEntry, target.Places.Naive.AfterPark}
 	}
 	var places []gobinary.Place
-	for _, u := range uprobesOf[plan.Mode] {
-		if place := u.place(target.Places); place.Found() {
-			places = append(places, place)
+	for _, p := range PlacesOf(plan.Mode, target.Places) {
+		if p.Place.Found() {
+			places = append(places, p.Place)
 		}
 	}
 	return places

@@ -237,12 +237,9 @@ func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {
 	plan.Lines = append(plan.Lines, n.name+": none ("+strings.Join(refused, "; ")+")")
 }
 
-// uprobeName is a uprobe of a mode: the program, and which place it sits on.
+// programs are those of the plan, besides the ones at places of the target.
 func (plan *Plan) programs() []string {
 	names := []string{bpf.WaitsProgFindTarget, bpf.WaitsProgTargetExec}
-	for _, u := range uprobesOf[plan.Mode] {
-		names = append(names, u.program)
-	}
 	for _, h := range plan.hooks {
 		for _, p := range h.programs {
 			names = append(names, p.name)
@@ -251,9 +248,10 @@ func (plan *Plan) programs() []string {
 	return names
 }
 
-// trim leaves in the specification only the programs of the plan.
-func (plan *Plan) trim(spec *ebpf.CollectionSpec) {
-	wanted := plan.programs()
+// trim leaves in the specification only the programs of the plan and uprobes,
+// the programs at places of the target.
+func (plan *Plan) trim(spec *ebpf.CollectionSpec, uprobes []string) {
+	wanted := append(plan.programs(), uprobes...)
 	for name := range spec.Programs {
 		if !slices.Contains(wanted, name) {
 			delete(spec.Programs, name)
@@ -262,7 +260,7 @@ func (plan *Plan) trim(spec *ebpf.CollectionSpec) {
 	if !plan.multi {
 		return
 	}
-	for _, u := range uprobesOf[plan.Mode] {
-		spec.Programs[u.program].AttachType = ebpf.AttachTraceUprobeMulti
+	for _, name := range uprobes {
+		spec.Programs[name].AttachType = ebpf.AttachTraceUprobeMulti
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -86,10 +87,8 @@ func (r *Recorder) load(options Options) error {
 	if err != nil {
 		return err
 	}
-	r.plan.trim(spec)
-	if r.config, err = r.target.config(r.plan, options.Stacks); err != nil {
-		return err
-	}
+	r.plan.trim(spec, programsAt(r.places()))
+	r.config = r.target.config(r.plan, options.Stacks)
 	if err := spec.Variables[bpf.WaitsVarConfig].Set(r.config); err != nil {
 		return fmt.Errorf("configuring the kernel programs: %w", err)
 	}
@@ -143,7 +142,7 @@ func (r *Recorder) newDecoder(options Options) *decoder {
 		reasons:     r.target.Reasons,
 		descriptors: newDescriptors(),
 		symbols: newSymbols(symbolizer, r.target.Bias, r.collection.Maps[bpf.WaitsMapStacks],
-			r.target.Places.NetpollCalls),
+			r.target.Places),
 		processors: &processors{
 			memory: r.target.Process, idAt: r.target.Layout.P.ID, numbers: make(map[uint64]int32),
 		},
@@ -209,24 +208,30 @@ func (r *Recorder) attachUprobes() error {
 	if err != nil {
 		return fmt.Errorf("opening the target's executable: %w", err)
 	}
-	for _, u := range uprobesOf[r.plan.Mode] {
-		place := u.place(r.target.Places)
-		if !place.Found() && u.optional != "" {
-			r.plan.Unmeasured[u.optional] = "its place in the executable was not found"
+	for _, p := range r.places() {
+		if !p.Place.Found() && p.Optional != "" {
+			r.plan.Unmeasured[p.Optional] = "its place in the executable was not found"
 			continue
 		}
-		offset, err := r.target.Binary.FileOffset(place.Addr)
-		if err != nil {
-			return fmt.Errorf("attaching a uprobe to %s: %w", place.Func, err)
+		if !p.Place.Found() {
+			return fmt.Errorf("mode %s cannot record a program built like this (%s): choose another mode, or build it without -pgo",
+				r.plan.Mode, strings.Join(r.target.Places.Missing, "; "))
 		}
-		attached, err := r.plan.uprobe(exe, r.collection.Programs[u.program], offset, r.target.Process.PID)
+		offset, err := r.target.Binary.FileOffset(p.Place.Addr)
 		if err != nil {
-			return fmt.Errorf("attaching a uprobe to %s+%#x: %w", place.Func, place.Offset, err)
+			return fmt.Errorf("attaching a uprobe to %s: %w", p.Place.Func, err)
+		}
+		attached, err := r.plan.uprobe(exe, r.collection.Programs[p.Program], offset, r.target.Process.PID)
+		if err != nil {
+			return fmt.Errorf("attaching a uprobe to %s+%#x: %w", p.Place.Func, p.Place.Offset, err)
 		}
 		r.attached = append(r.attached, attached)
 	}
 	return nil
 }
+
+// places are where uprobes belong in the target.
+func (r *Recorder) places() []ModePlace { return PlacesOf(r.plan.Mode, r.target.Places) }
 
 // Close detaches whatever is attached and frees everything.
 func (r *Recorder) Close() error {

@@ -1,8 +1,10 @@
 package probes
 
 import (
+	"slices"
 	"sync"
 
+	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 )
 
@@ -81,12 +83,30 @@ type ModePlace struct {
 	Optional string
 }
 
-// PlacesOf lists the places of a mode's probes, in the order in which they are
-// attached.
+// PlacesOf lists the places of a mode's probes in an executable, in the order
+// in which they are attached.
 func PlacesOf(mode Mode, places *gobinary.Places) []ModePlace {
 	var list []ModePlace
+	if mode == ModeAll {
+		for _, poll := range places.InlinedPolls {
+			list = append(list, ModePlace{Program: bpf.WaitsProgPollInlined, Place: poll.Place, Optional: partPoller})
+		}
+	}
 	for _, u := range uprobesOf[mode] {
-		list = append(list, ModePlace{Program: u.program, Place: u.place(places), Optional: u.optional})
+		if u.when == nil || u.when(places) {
+			list = append(list, ModePlace{Program: u.program, Place: u.place(places), Optional: u.optional})
+		}
 	}
 	return list
+}
+
+// programsAt lists the programs of some places, each once.
+func programsAt(places []ModePlace) []string {
+	var names []string
+	for _, p := range places {
+		if !slices.Contains(names, p.Program) {
+			names = append(names, p.Program)
+		}
+	}
+	return names
 }

@@ -22,19 +22,22 @@ type symbols struct {
 	chains     *ebpf.Map
 	stacks     map[uint64]*wait.Stack
 	functions  map[uint64]string
-	pollers    map[uint64]string // by the return address of runtime.netpoll
+	pollers    map[uint64]string // by what the kernel side has in pollers
 }
 
-func newSymbols(symbolizer *process.Symbolizer, bias uint64, chains *ebpf.Map, calls []gobinary.NetpollCall) *symbols {
+func newSymbols(symbolizer *process.Symbolizer, bias uint64, chains *ebpf.Map, places *gobinary.Places) *symbols {
 	s := &symbols{
 		symbolizer: symbolizer,
 		chains:     chains,
 		stacks:     make(map[uint64]*wait.Stack),
 		functions:  make(map[uint64]string),
-		pollers:    make(map[uint64]string, len(calls)),
+		pollers:    make(map[uint64]string),
 	}
-	for _, call := range calls {
+	for _, call := range places.NetpollCalls {
 		s.pollers[call.Return+bias] = call.Poller
+	}
+	for _, poll := range places.InlinedPolls {
+		s.pollers[poll.Place.Addr+bias] = poll.Poller
 	}
 	return s
 }

@@ -3,8 +3,6 @@ package probes
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -50,11 +48,12 @@ func NewTarget(binary *gobinary.Binary, proc *process.Process) (*Target, error) 
 }
 
 // config is what the kernel programs have to know of the target.
-func (t *Target) config(plan *Plan, stacks bool) (bpf.WaitsWaitConfig, error) {
+func (t *Target) config(plan *Plan, stacks bool) bpf.WaitsWaitConfig {
 	l := t.Layout
 	c := bpf.WaitsWaitConfig{
 		G_m: l.G.M, G_goid: l.G.Goid, G_startpc: l.G.StartPC,
-		M_curg: l.M.CurG, M_p: l.M.P,
+		G_reason: l.G.WaitReason, G_schedPc: l.G.SchedPC, G_schedBp: l.G.SchedBP,
+		M_curg: l.M.CurG, M_p: l.M.P, M_waitlock: l.M.WaitLock,
 		PdFd: l.PollDesc.FD, PdFdseq: l.PollDesc.FDSeq, PdInfo: l.PollDesc.AtomicInfo,
 		PdRg: l.PollDesc.RG, PdWg: l.PollDesc.WG, PdSelf: l.PollDesc.Self,
 		ResumeOld:    uint32(t.Places.IOResumeOld),
@@ -69,6 +68,9 @@ func (t *Target) config(plan *Plan, stacks bool) (bpf.WaitsWaitConfig, error) {
 	if stacks {
 		c.Stacks = 1
 	}
+	if plan.Mode == ModeIO {
+		c.OnlyIo = 1
+	}
 	// netpollgoready hands on its traceskip plus one.
 	if t.Places.NetpollGoready.Func == "runtime.netpollgoready" {
 		c.TraceskipOff = 1
@@ -78,22 +80,5 @@ func (t *Target) config(plan *Plan, stacks bool) (bpf.WaitsWaitConfig, error) {
 			h.set(&c)
 		}
 	}
-	return c, setNamespace(&c)
-}
-
-// initialPIDNamespace is the inode of the first PID namespace, fixed by the
-// kernel (PROC_PID_INIT_INO, include/linux/proc_ns.h).
-const initialPIDNamespace = 0xEFFFFFFC
-
-// setNamespace tells the kernel programs in which PID namespace the target's
-// number counts: ours.
-func setNamespace(c *bpf.WaitsWaitConfig) error {
-	var stat unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/pid", &stat); err != nil {
-		return fmt.Errorf("reading our own PID namespace: %w", err)
-	}
-	if stat.Ino != initialPIDNamespace {
-		c.PidnsInum, c.PidnsDev = uint32(stat.Ino), uint32(stat.Dev)
-	}
-	return nil
+	return c
 }

@@ -17,33 +17,54 @@ import (
 type uprobe struct {
 	program string
 	place   func(*gobinary.Places) gobinary.Place
+	// when tells whether an executable takes it; nil for always.
+	when func(*gobinary.Places) bool
 	// optional: a recording makes sense without it; part says what it lacks.
 	optional string
-	counter  bpf.WaitsCounter
 }
+
+// partPoller is the key of wait.Meta.Unmeasured for who polled.
+const partPoller = "poller"
 
 // uprobesOf are the uprobes of each mode, in the order in which they are
 // attached: what ends a wait before what begins one, so that no wait is begun
 // whose end would be missed. They are detached the other way round.
 var uprobesOf = map[Mode][]uprobe{
 	ModeIO: {
-		{program: bpf.WaitsProgIoGoready, counter: bpf.WaitsCounterHITS_GOREADY,
+		{program: bpf.WaitsProgIoGoready,
 			place: func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready }},
-		{program: bpf.WaitsProgIoResume, counter: bpf.WaitsCounterHITS_RESUME,
+		{program: bpf.WaitsProgIoResume,
 			place: func(p *gobinary.Places) gobinary.Place { return p.IOResume }},
-		{program: bpf.WaitsProgIoPark, counter: bpf.WaitsCounterHITS_PARK,
+		{program: bpf.WaitsProgIoPark, when: callsGopark,
 			place: func(p *gobinary.Places) gobinary.Place { return p.IOPark }},
+		{program: bpf.WaitsProgParkM, when: not(callsGopark),
+			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
 	},
 	ModeAll: {
-		{program: bpf.WaitsProgAllNetpoll, counter: bpf.WaitsCounterHITS_NETPOLL, optional: "poller",
+		{program: bpf.WaitsProgAllNetpoll, optional: partPoller,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Netpoll }},
-		{program: bpf.WaitsProgAllReady, counter: bpf.WaitsCounterHITS_READY,
+		{program: bpf.WaitsProgAllReady,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Ready }},
-		{program: bpf.WaitsProgAllExecute, counter: bpf.WaitsCounterHITS_RESUME,
+		{program: bpf.WaitsProgAllExecute,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Execute }},
-		{program: bpf.WaitsProgAllPark, counter: bpf.WaitsCounterHITS_PARK,
+		{program: bpf.WaitsProgAllPark, when: parksOnce,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Park }},
+		{program: bpf.WaitsProgParkM, when: not(parksOnce),
+			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
 	},
+}
+
+// callsGopark tells whether a wait in the netpoller calls gopark: a profile
+// can have it inlined there.
+func callsGopark(p *gobinary.Places) bool { return p.IOPark.Found() }
+
+// parksOnce tells whether every park passes gopark's prologue, and once.
+func parksOnce(p *gobinary.Places) bool {
+	return p.Park.Found() && !p.Park.Repeats && !p.Park.Inlined
+}
+
+func not(condition func(*gobinary.Places) bool) func(*gobinary.Places) bool {
+	return func(p *gobinary.Places) bool { return !condition(p) }
 }
 
 // probed is a function of our own to put a uprobe on. It has a frame, and so a
