@@ -21,7 +21,7 @@ type Test struct {
 
 // tests reads the output of a verbose test.
 func tests(console []byte) ([]Test, error) {
-	convert := exec.Command("go", "tool", "test2json")
+	convert := exec.Command("go", "tool", "test2json", "-t")
 	convert.Stdin = bytes.NewReader(console)
 	events, err := convert.Output()
 	if err != nil {

@@ -15,15 +15,19 @@ import (
 	"github.com/netpolltrace/netpolltrace/session"
 )
 
-// againVar tells a test binary that it was started by one of its own tests.
+// againVar names the test that this test binary was started by.
 const againVar = "NETPOLLTRACE_AGAIN"
 
-// runAgain runs one of the tests here in another process.
-func runAgain(t *testing.T, test string, attributes *syscall.SysProcAttr) {
+// inAnotherProcess tells a test that it runs in a process of its own, with
+// these attributes. If not, it sees to it that it does, and the caller is done.
+func inAnotherProcess(t *testing.T, attributes *syscall.SysProcAttr) bool {
 	t.Helper()
+	if os.Getenv(againVar) == t.Name() {
+		return true
+	}
 	again := exec.CommandContext(t.Context(), "/proc/self/exe",
-		"-test.v", "-test.run=^"+test+"$", "-programs="+*programs, "-kernel="+*release)
-	again.Env = append(os.Environ(), againVar+"="+test)
+		"-test.v", "-test.run=^"+t.Name()+"$", "-programs="+*programs, "-kernel="+*release)
+	again.Env = append(os.Environ(), againVar+"="+t.Name())
 	again.SysProcAttr = attributes
 	out, err := again.CombinedOutput()
 	if err != nil {
@@ -31,24 +35,16 @@ func runAgain(t *testing.T, test string, attributes *syscall.SysProcAttr) {
 	} else {
 		t.Logf("%s", out)
 	}
-}
-
-func needsAgain(t *testing.T, test string) {
-	t.Helper()
-	if os.Getenv(againVar) != test {
-		t.Skip("another test runs it in a process of its own")
-	}
+	return false
 }
 
 // The tracer in a container: it and its target know the target by a number that
 // means something else, or nothing, to the kernel.
 func TestInPIDNamespace(t *testing.T) {
 	needsMachine(t)
-	runAgain(t, "TestAsFirstProcess", &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS})
-}
-
-func TestAsFirstProcess(t *testing.T) {
-	needsAgain(t, "TestAsFirstProcess")
+	if !inAnotherProcess(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}) {
+		return
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +57,7 @@ func TestAsFirstProcess(t *testing.T) {
 	recordEverywhere(t)
 }
 
-// uid is of a user who is not root.
-const uid = 1000
-
+// The rights that a recording takes, without root's others.
 func TestWithoutRoot(t *testing.T) {
 	needsMachine(t)
 	// Before Linux 5.11 maps count as locked memory, which only root may raise.
@@ -71,20 +65,19 @@ func TestWithoutRoot(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unlimited); err != nil {
 		t.Fatal(err)
 	}
-	runAgain(t, "TestAsUser", &syscall.SysProcAttr{
-		Credential:  &syscall.Credential{Uid: uid, Gid: uid},
+	const user = 1000
+	if !inAnotherProcess(t, &syscall.SysProcAttr{
+		Credential:  &syscall.Credential{Uid: user, Gid: user},
 		AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE},
-	})
-}
-
-func TestAsUser(t *testing.T) {
-	needsAgain(t, "TestAsUser")
+	}) {
+		return
+	}
 	// What is started from here on has no rights of its own.
 	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); errno != 0 {
 		t.Fatal(errno)
 	}
-	if os.Geteuid() != uid {
-		t.Fatalf("user %d, want %d", os.Geteuid(), uid)
+	if os.Geteuid() != user {
+		t.Fatalf("user %d, want %d", os.Geteuid(), user)
 	}
 	recordEverywhere(t)
 }
