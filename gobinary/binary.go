@@ -134,7 +134,7 @@ func (b *Binary) identify() (*buildinfo.BuildInfo, error) {
 	b.image.relative = b.arch.relative
 	info, err := buildinfo.Read(bytes.NewReader(b.image.data))
 	if err != nil {
-		return nil, fmt.Errorf("%w (%w); name a program built by Go", ErrNotGo, err)
+		return nil, fmt.Errorf("%w: it has no build information; name a program built by Go", ErrNotGo)
 	}
 	b.GoVersion = info.GoVersion
 	var ok bool
