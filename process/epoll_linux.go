@@ -193,15 +193,18 @@ func (r *reader) netpoller() (*netpoller, error) {
 	best, bestScore := &netpoller{EpFD: -1, Decoding: decodings[0]}, 0
 	for _, set := range sets {
 		entries := slices.DeleteFunc(set.Entries, r.isBreak)
-		d, score, err := r.bestDecoding(entries[:min(len(entries), maxTried)], decodings)
+		tried := entries[:min(len(entries), maxTried)]
+		d, fitting, err := r.bestDecoding(tried, decodings)
 		if err != nil {
 			return nil, err
 		}
-		if tried := min(len(entries), maxTried); known && 2*score < tried {
-			return nil, r.misfit("%d of %d descriptors in the epoll set have a pollDesc of their own", score, tried)
+		if known && 2*len(fitting) < len(tried) {
+			if err := r.refute(set.EpFD, tried, fitting); err != nil {
+				return nil, err
+			}
 		}
-		if known || score > bestScore {
-			best, bestScore = &netpoller{EpFD: set.EpFD, Decoding: d, entries: entries}, score
+		if known || len(fitting) > bestScore {
+			best, bestScore = &netpoller{EpFD: set.EpFD, Decoding: d, entries: entries}, len(fitting)
 		}
 	}
 	return best, nil
@@ -218,20 +221,36 @@ func (r *reader) candidates() (sets []EpollSet, known bool, err error) {
 	return sets, false, err
 }
 
+// refute returns an error if most entries of the netpoller's epoll set do not
+// fit their pollDesc. Descriptors come and go between the reading of the set
+// and that of the memory, so only those entries count that are still in it.
+func (r *reader) refute(epfd int, tried, fitting []EpollEntry) error {
+	now, err := r.p.epollEntries(epfd)
+	if err != nil {
+		return err
+	}
+	gone := func(e EpollEntry) bool { return !slices.Contains(now, e) }
+	tried, fitting = slices.DeleteFunc(slices.Clone(tried), gone), slices.DeleteFunc(fitting, gone)
+	if 2*len(fitting) < len(tried) {
+		return r.misfit("%d of %d descriptors in the epoll set have a pollDesc of their own", len(fitting), len(tried))
+	}
+	return nil
+}
+
 // bestDecoding is the way of reading an epoll set's entries under which most
-// of them agree with their pollDesc, and how many; the first of equals.
-func (r *reader) bestDecoding(entries []EpollEntry, decodings []gobinary.EpollDecoding) (gobinary.EpollDecoding, int, error) {
-	best, bestScore := decodings[0], 0
+// of them agree with their pollDesc, and which do; the first of equals.
+func (r *reader) bestDecoding(entries []EpollEntry, decodings []gobinary.EpollDecoding) (best gobinary.EpollDecoding, fitting []EpollEntry, err error) {
+	best = decodings[0]
 	for _, d := range decodings {
-		score := 0
-		if err := r.pollDescs(entries, d, func(EpollEntry, pollDesc) { score++ }); err != nil {
-			return best, 0, err
+		var fit []EpollEntry
+		if err := r.pollDescs(entries, d, func(e EpollEntry, _ pollDesc) { fit = append(fit, e) }); err != nil {
+			return best, nil, err
 		}
-		if score > bestScore {
-			best, bestScore = d, score
+		if len(fit) > len(fitting) {
+			best, fitting = d, fit
 		}
 	}
-	return best, bestScore, nil
+	return best, fitting, nil
 }
 
 // epfd reads runtime.epfd: the netpoller's own epoll descriptor. Its address is
