@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/netpolltrace/netpolltrace/report/render"
 )
 
 // Exit statuses; docs/how-it-works.md lists them for users.
@@ -45,19 +47,10 @@ func run(args []string) int {
 	return statusTrouble
 }
 
-// complain prints an error as one line.
+// complain prints an error as one line. Names in it may be a stranger's.
 func complain(err error) {
-	fmt.Fprintln(os.Stderr, "netpolltrace:", strings.ReplaceAll(printable(err.Error()), "\n", " "))
-}
-
-// printable replaces control characters: names in an error may be a stranger's.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
+	line := strings.ReplaceAll(err.Error(), "\n", " ") // between joined errors
+	fmt.Fprintln(os.Stderr, "netpolltrace:", render.Printable(line))
 }
 
 // exitError ends netpolltrace with a status of its own.

@@ -70,7 +70,7 @@ func printWaiting(p *process.Process, o reportOptions) error {
 			return err
 		}
 	}
-	fmt.Printf("%s  pid %d  %s of %s goroutines wait\n\n", printable(p.Name), p.PID,
+	fmt.Printf("%s  pid %d  %s of %s goroutines wait\n\n", render.Printable(p.Name), p.PID,
 		report.FormatCount(uint64(len(waits))), report.FormatCount(uint64(len(snapshot.Goroutines))))
 	return r.print("", wait.Meta{})
 }

@@ -333,7 +333,7 @@ func (r *recordingRun) run(ctx context.Context) error {
 		return err
 	}
 	if r.file != "" && r.file != recording.Standard {
-		r.live.say("recorded into " + printable(r.file))
+		r.live.say("recorded into " + render.Printable(r.file))
 	}
 	if r.report == nil {
 		return nil

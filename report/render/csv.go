@@ -81,7 +81,7 @@ func csvRow(s *report.Section, row *report.Row, keys []report.Key, measures []re
 }
 
 func csvSafe(text string) string {
-	text = printable(text)
+	text = Printable(text)
 	if text != "" && strings.IndexByte("=+-@", text[0]) >= 0 {
 		text = "'" + text
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
 )
 
-// printable replaces whatever could move the cursor, change the direction of
+// Printable replaces whatever could move the cursor, change the direction of
 // the text or hide in it: control and format characters, odd spaces and bytes
 // that are not UTF-8. They are written as Go would write them in a string.
-func printable(s string) string {
+func Printable(s string) string {
 	clean := true
 	for _, r := range s {
 		if r == utf8.RuneError || !strconv.IsPrint(r) {
@@ -39,7 +39,7 @@ func printable(s string) string {
 // markdownSafe makes text of what Markdown or HTML would act upon.
 func markdownSafe(s string) string {
 	var b strings.Builder
-	for _, r := range printable(s) {
+	for _, r := range Printable(s) {
 		switch {
 		case r == '<':
 			b.WriteString("&lt;")

@@ -80,9 +80,9 @@ func foldedFrames(s *report.Section, row *report.Row) string {
 			frames = append(frames, "(no "+string(key.Name)+")")
 		case key.Name == report.KeyStack:
 			// Its own semicolons are what separates its frames.
-			frames = append(frames, printable(text))
+			frames = append(frames, Printable(text))
 		default:
-			frames = append(frames, strings.ReplaceAll(printable(text), ";", ":"))
+			frames = append(frames, strings.ReplaceAll(Printable(text), ";", ":"))
 		}
 	}
 	return strings.Join(frames, ";")

@@ -196,7 +196,7 @@ func (o *object) bytes() json.RawMessage {
 }
 
 // encoded is a value of this file as JSON, without a character that a terminal
-// would act upon: what [printable] would replace is written as an escape that
+// would act upon: what [Printable] would replace is written as an escape that
 // means the same.
 func encoded(value any) []byte {
 	text, err := json.Marshal(value)

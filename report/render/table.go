@@ -104,7 +104,7 @@ func (t *terminal) wrapped(text, indent string) {
 // lines escapes a text and breaks it where it is too long. All but the first
 // line are indented.
 func (t *terminal) lines(text, indent string) []string {
-	text = printable(text)
+	text = Printable(text)
 	if twwidth.Width(text) <= t.width {
 		return []string{text}
 	}
@@ -130,17 +130,17 @@ func wrap(text string, width int) []string {
 func (t *terminal) findings(findings []report.Finding) {
 	margin := 0
 	for i, f := range findings {
-		margin = max(margin, len(fmt.Sprintf("%d %s  ", i+1, printable(f.Title))))
+		margin = max(margin, len(fmt.Sprintf("%d %s  ", i+1, Printable(f.Title))))
 	}
 	indent := strings.Repeat(" ", margin)
 	for i, f := range findings {
-		first := fmt.Sprintf("%d %s", i+1, strings.ToUpper(printable(f.Title)))
+		first := fmt.Sprintf("%d %s", i+1, strings.ToUpper(Printable(f.Title)))
 		first += strings.Repeat(" ", max(0, margin-len(first)))
 		if t.color {
 			first = colorStrong + first + colorOff
 		}
 		for _, sentence := range f.Sentences {
-			for _, line := range wrap(printable(sentence), t.width-margin) {
+			for _, line := range wrap(Printable(sentence), t.width-margin) {
 				t.line(first + line)
 				first = indent
 			}
@@ -170,7 +170,7 @@ func (t *terminal) table(g grid) error {
 	for i, row := range rows {
 		t.line(lines[i+1])
 		for _, text := range row.below {
-			t.line("  " + keepTail(printable(text), t.width-2))
+			t.line("  " + keepTail(Printable(text), t.width-2))
 		}
 	}
 	return nil
@@ -304,7 +304,7 @@ func escaped(rows []gridRow) []gridRow {
 	for i, row := range rows {
 		clean[i].below = row.below
 		for _, cell := range row.cells {
-			clean[i].cells = append(clean[i].cells, printable(cell))
+			clean[i].cells = append(clean[i].cells, Printable(cell))
 		}
 	}
 	return clean
