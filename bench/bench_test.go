@@ -1,11 +1,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
 )
 
 func TestRatiosAreTakenWithinARound(t *testing.T) {
@@ -34,7 +38,7 @@ func TestEachRoundBeginsWithAnotherVariant(t *testing.T) {
 		return variant{name: name, echoArgs: func(string) []string { order = append(order, name); return nil }}
 	}
 	r := rounds{
-		config: config{rounds: 2, run: time.Millisecond, conns: 1}, dir: t.TempDir(), echo: echo,
+		lab:      &lab{config: config{rounds: 2, run: time.Millisecond, conns: 1}, dir: t.TempDir(), echo: echo},
 		variants: []variant{note("a"), note("b"), note("c")},
 	}
 	if err := r.run(t.Context()); err != nil {
@@ -75,11 +79,103 @@ func TestAnObserverEndsWhenInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.kill()
-	var m measurement
-	if err := w.stop(&m); err != nil {
+	rss, err := w.stop()
+	if err != nil {
 		t.Error(err)
 	}
-	if m.rss == 0 {
+	if rss == 0 {
 		t.Error("its memory was not noted")
+	}
+}
+
+func TestGoalsOfAMode(t *testing.T) {
+	r := rounds{
+		variants: []variant{{name: bare}, {name: "empty-io"}, {name: "io", base: "empty-io"}},
+		measured: [][]measurement{{{rate: 100}, {rate: 80}, {rate: 60, waits: 10, cpu: 20 * time.Microsecond, lost: 1}}},
+	}
+	var missed []string
+	for _, g := range r.goals() {
+		if !g.reached {
+			missed = append(missed, g.got)
+		}
+	}
+	if got, want := strings.Join(missed, "; "), "0.75 (0.75–0.75); 2µs; 1 of 10"; got != want {
+		t.Errorf("missed %s, want %s", got, want)
+	}
+}
+
+func TestResultsGoBetweenTheMarks(t *testing.T) {
+	document := filepath.Join(t.TempDir(), "document.md")
+	before, after := "# Performance\n\n"+beginMark, endMark+"\nThe rest.\n"
+	if err := os.WriteFile(document, []byte(before+"old\n"+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert(document, "new\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(document)
+	if err != nil || string(got) != before+"\nnew\n\n"+after {
+		t.Errorf("it says %q (%v)", got, err)
+	}
+	if err := os.WriteFile(document, []byte("no marks"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert(document, "new\n"); err == nil {
+		t.Error("a document without marks was changed")
+	}
+}
+
+func TestABigProgramWaitsAndEnds(t *testing.T) {
+	path, err := buildBig(t.Context(), t.TempDir(), bigSize{packages: 2, functions: 3, data: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := testprogram.Start(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMadeUpWaitsAddUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "made.arrows")
+	if err := generate(path, 1000); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := recording.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var made truth.Gather
+	if err := reader.Run(t.Context(), &made); err != nil {
+		t.Fatal(err)
+	}
+	reasons := make(map[string]int)
+	for i := range made.Waits {
+		w := &made.Waits[i]
+		reasons[w.Reason]++
+		sum := time.Duration(0)
+		for _, part := range []time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched} {
+			sum += max(0, part)
+		}
+		if sum != w.Total {
+			t.Errorf("wait %d: the parts are %v, the total is %v", i, sum, w.Total)
+		}
+	}
+	if len(made.Waits) != 1000 || len(reasons) != 3 || reader.Damage() != nil {
+		t.Errorf("%d waits of %v, damage %v", len(made.Waits), reasons, reader.Damage())
+	}
+}
+
+func TestACommandIsMeasured(t *testing.T) {
+	u, err := measureCommand(t.Context(), "sh", "-c", "sleep 0.05")
+	if err != nil || u.wall < 50*time.Millisecond || u.peak == 0 {
+		t.Errorf("took %+v (%v)", u, err)
+	}
+	if _, err := measureCommand(t.Context(), "sh", "-c", "echo no rights >&2; exit 2"); err == nil || !strings.Contains(err.Error(), "no rights") {
+		t.Errorf("got %v, want what it complained of", err)
 	}
 }

@@ -13,9 +13,17 @@ import (
 	"github.com/netpolltrace/netpolltrace/process"
 )
 
-// emptyCommand is the first argument with which bench is an observer itself:
-// one that attaches programs that do nothing.
-const emptyCommand = "empty-probes"
+// The first arguments with which bench is an observer itself.
+const (
+	emptyCommand = "empty-probes" // attaches programs that do nothing
+	openCommand  = "open-session" // attaches those of a recording, and ends
+)
+
+// observers are what bench does with such a first argument.
+var observers = map[string]func(context.Context, []string) error{
+	emptyCommand: observeEmpty,
+	openCommand:  openSession,
+}
 
 // observeEmpty attaches empty probes to a process until it is interrupted.
 func observeEmpty(ctx context.Context, args []string) error {

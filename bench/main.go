@@ -1,7 +1,9 @@
-// Command bench measures what being recorded costs a program: the throughput of
-// a saturated loopback ping-pong (testdata/programs/echo) under each of several
-// observers, in rounds that go through all of them in turn, since machines are
-// noisy and get warm. It prints a Markdown table for docs/performance.md.
+// Command bench measures netpolltrace as a whole: whether recordings are true
+// at full rate, what being recorded costs a program, what the tracer needs
+// itself, how long it takes to attach, and how quick reports are. What is
+// compared is measured in turn, in rounds, since machines are noisy and get
+// warm. It prints Markdown for docs/performance.md, and ends with status 1 if a
+// goal was not reached.
 //
 // Run it with "make bench", as root, on a machine that does nothing else.
 package main
@@ -12,110 +14,129 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/netpolltrace/netpolltrace/testprogram"
 )
 
 // config is what the command line says.
 type config struct {
-	rounds int
-	run    time.Duration // of one measurement
-	conns  int
-	tool   string   // path of netpolltrace; empty: build it
-	only   []string // names of variants; empty: all
+	rounds   int
+	run      time.Duration // of one measurement
+	conns    int
+	tool     string   // path of netpolltrace; empty: build it
+	only     []string // names of sections; empty: all
+	variants []string // names of variants; empty: all
+	write    string   // path of a document for the results; empty: none
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if len(os.Args) > 1 && os.Args[1] == emptyCommand {
-		end(observeEmpty(ctx, os.Args[2:]))
-		return
+	if len(os.Args) > 1 {
+		if observe, ok := observers[os.Args[1]]; ok {
+			end(observe(ctx, os.Args[2:]))
+			return
+		}
 	}
+	end(bench(ctx, parse()))
+}
+
+func parse() config {
 	var c config
-	flag.IntVar(&c.rounds, "rounds", 5, "how often to go through all variants")
-	flag.DurationVar(&c.run, "run", 2*time.Second, "how long one measurement takes")
+	flag.IntVar(&c.rounds, "rounds", 5, "how often to go through all that is compared")
+	flag.DurationVar(&c.run, "run", 2*time.Second, "how long one measurement of the ping-pong takes")
 	flag.IntVar(&c.conns, "conns", 8, "connections of the ping-pong")
 	flag.StringVar(&c.tool, "netpolltrace", "", "`path` of netpolltrace (default: built from this tree)")
-	only := flag.String("only", "", "measure only these variants, `names` separated by commas; bare always is")
+	flag.StringVar(&c.write, "write", "", "put the results into this `document`, between its marks")
+	only := flag.String("only", "", "measure only these `sections`, separated by commas: "+strings.Join(sectionNames(), ", "))
+	variants := flag.String("variants", "", "of the section cost only these `names`, separated by commas; bare always is")
 	flag.Parse()
-	if *only != "" {
-		c.only = strings.Split(*only, ",")
-	}
-	end(bench(ctx, c))
+	c.only, c.variants = words(*only), words(*variants)
+	return c
 }
+
+func words(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
+// errMissed is for goals that were not reached.
+var errMissed = errors.New("not all goals were reached")
 
 func end(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	if errors.Is(err, errMissed) {
+		os.Exit(1)
+	}
+	os.Exit(2)
+}
+
+// section is one thing that is measured: its text in Markdown, and the goals
+// that it is about.
+type section struct {
+	name, title string
+	measure     func(context.Context, *lab) (text string, goals []goal, err error)
+}
+
+func sections() []section {
+	return []section{
+		{"truth", "Truth", measureTruth},
+		{"cost", "Cost to the program", measureCost},
+		{"memory", "Memory of the tracer", measureMemory},
+		{"attach", "Time to attach", measureAttach},
+		{"report", "Reports", measureReports},
 	}
 }
 
-func bench(ctx context.Context, c config) (err error) {
-	dir, err := os.MkdirTemp("", "netpolltrace-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if c.tool == "" {
-		c.tool = filepath.Join(dir, "netpolltrace")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.tool, "./cmd/netpolltrace").CombinedOutput(); err != nil {
-			return fmt.Errorf("building netpolltrace: %w\n%s", err, out)
-		}
-	}
-	echo, err := testprogram.Build{}.Program(ctx, "echo", dir)
-	if err != nil {
-		return err
-	}
-	chosen, err := choose(variants(), c.only)
-	if err != nil {
-		return err
-	}
-	r := rounds{config: c, dir: dir, echo: echo, variants: chosen}
-	if err := r.run(ctx); err != nil {
-		return err
-	}
-	fmt.Printf("%d rounds of %v, %d connections, %d CPUs, %s %s/%s, kernel %s\n\n",
-		c.rounds, c.run, c.conns, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel())
-	fmt.Print(r.table())
-	return nil
-}
-
-// choose returns the variants named, and always the first, which is bare.
-func choose(all []variant, names []string) ([]variant, error) {
-	if len(names) == 0 {
-		return all, nil
-	}
-	for _, name := range names {
-		if !slices.ContainsFunc(all, func(v variant) bool { return v.name == name }) {
-			return nil, fmt.Errorf("there is no variant %q; there are %s", name, strings.Join(namesOf(all), ", "))
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(all), func(v variant) bool {
-		return v.name != bare && !slices.Contains(names, v.name)
-	}), nil
-}
-
-func namesOf(variants []variant) []string {
+func sectionNames() []string {
 	var names []string
-	for _, v := range variants {
-		names = append(names, v.name)
+	for _, s := range sections() {
+		names = append(names, s.name)
 	}
 	return names
 }
 
-func kernel() string {
-	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "unknown"
+func bench(ctx context.Context, c config) (err error) {
+	for _, name := range c.only {
+		if !slices.Contains(sectionNames(), name) {
+			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(sectionNames(), ", "))
+		}
 	}
-	return strings.TrimSpace(string(text))
+	l, err := newLab(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	var texts strings.Builder
+	var goals []goal
+	for _, s := range sections() {
+		if len(c.only) > 0 && !slices.Contains(c.only, s.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s\n", s.title)
+		text, reached, err := s.measure(ctx, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(&texts, "\n### %s\n\n%s", s.title, text)
+		goals = append(goals, reached...)
+	}
+	text := l.machine() + "\n\n" + goalTable(goals) + texts.String()
+	fmt.Print(text)
+	if c.write != "" {
+		if err := insert(c.write, text); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(goals, func(g goal) bool { return !g.reached }) {
+		return errMissed
+	}
+	return nil
 }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/testprogram"
@@ -31,18 +33,58 @@ type measurement struct {
 }
 
 type rounds struct {
-	config
-	dir      string
-	echo     string // path
+	*lab
 	variants []variant
 	// measured has a row for each round, in the order of variants.
 	measured [][]measurement
 }
 
+// measureCost measures what being watched costs the ping-pong, and the
+// observers' own CPU time.
+func measureCost(ctx context.Context, l *lab) (string, []goal, error) {
+	chosen, err := choose(variants(), l.config.variants)
+	if err != nil {
+		return "", nil, err
+	}
+	r := rounds{lab: l, variants: chosen}
+	if err := r.run(ctx); err != nil {
+		return "", nil, err
+	}
+	return r.table(), r.goals(), nil
+}
+
+// choose returns the variants named, and always the first, which is bare; all
+// if none is named. It leaves out, and says so, what this machine has no
+// program for.
+func choose(all []variant, names []string) ([]variant, error) {
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(v variant) bool { return v.name == name }) {
+			return nil, fmt.Errorf("there is no variant %q; there are %s", name, strings.Join(namesOf(all), ", "))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(v variant) bool {
+		if v.needs != "" {
+			if _, err := exec.LookPath(v.needs); err != nil {
+				fmt.Fprintf(os.Stderr, "%s is not measured: %s is not installed\n", v.name, v.needs)
+				return true
+			}
+		}
+		return len(names) > 0 && v.name != bare && !slices.Contains(names, v.name)
+	}), nil
+}
+
+func namesOf(variants []variant) []string {
+	var names []string
+	for _, v := range variants {
+		names = append(names, v.name)
+	}
+	return names
+}
+
 // run fills in measured. Each round begins with the next variant, so that none
 // always follows the same.
 func (r *rounds) run(ctx context.Context) error {
-	for round := range r.rounds {
+	for round := range r.config.rounds {
 		row := make([]measurement, len(r.variants))
 		for i := range r.variants {
 			at := (round + i) % len(r.variants)
@@ -62,53 +104,72 @@ func (r *rounds) run(ctx context.Context) error {
 // measure starts a fresh ping-pong, so that nothing is left of the last
 // observer.
 func (r *rounds) measure(ctx context.Context, v variant) (m measurement, err error) {
-	dir, err := os.MkdirTemp(r.dir, v.name+"-")
+	dir, remove, err := r.folder()
 	if err != nil {
 		return m, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	args := []string{"-conns", strconv.Itoa(r.conns)}
+	defer remove()
+	var args []string
 	if v.echoArgs != nil {
-		args = append(args, v.echoArgs(dir)...)
+		args = v.echoArgs(dir)
 	}
-	echo, err := testprogram.Start(ctx, r.echo, args...)
+	echo, err := r.startEcho(ctx, r.conns, args...)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, echo.Close()) }()
-	if _, err := echo.Do("run", warmUp.String()); err != nil {
+	if v.observer == nil {
+		m.rate, err = r.rate(echo)
 		return m, err
 	}
-	var w *watcher
-	if v.observer != nil {
-		o := v.observer(scene{tool: r.tool, exe: r.echo, pid: echo.PID(), dir: dir})
-		if w, err = watch(ctx, o); err != nil {
-			return m, err
-		}
-		defer w.kill()
-	}
-	result, err := echo.Do("run", r.config.run.String())
+	return r.observe(ctx, echo, v.observer(scene{tool: r.tool, exe: r.echo, pid: echo.PID(), dir: dir}))
+}
+
+// observe runs the ping-pong while somebody watches. What the observer uses to
+// begin and to end is not counted as its CPU time.
+func (r *rounds) observe(ctx context.Context, echo *testprogram.Process, o observer) (m measurement, err error) {
+	w, err := watch(ctx, o)
 	if err != nil {
 		return m, err
 	}
-	if m.rate, err = strconv.ParseFloat(result["rate"], 64); err != nil {
-		return m, fmt.Errorf("reading the ping-pong's rate: %w", err)
+	defer w.kill()
+	before, err := w.cpu()
+	if err != nil {
+		return m, err
 	}
-	if w == nil {
-		return m, nil
+	if m.rate, err = r.rate(echo); err != nil {
+		return m, err
 	}
-	if err := w.stop(&m); err != nil {
+	after, err := w.cpu()
+	if err != nil {
+		return m, err
+	}
+	m.cpu = after - before
+	if m.rss, err = w.stop(); err != nil {
 		return m, err
 	}
 	return m, r.count(ctx, w.recording, &m)
 }
 
+// rate is the round trips a second that the ping-pong makes in one run.
+func (r *rounds) rate(echo *testprogram.Process) (float64, error) {
+	result, err := echo.Do("run", r.config.run.String())
+	if err != nil {
+		return 0, err
+	}
+	rate, err := strconv.ParseFloat(result["rate"], 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading the ping-pong's rate: %w", err)
+	}
+	return rate, nil
+}
+
 // count asks netpolltrace's report what is in a recording.
-func (r *rounds) count(ctx context.Context, recording string, m *measurement) error {
+func (l *lab) count(ctx context.Context, recording string, m *measurement) error {
 	if recording == "" {
 		return nil
 	}
-	text, err := exec.CommandContext(ctx, r.tool, "report", recording, "--format", "json").Output()
+	text, err := exec.CommandContext(ctx, l.tool, "report", recording, "--format", "json").Output()
 	if err != nil {
 		return fmt.Errorf("reporting %s: %w", filepath.Base(recording), err)
 	}

@@ -20,6 +20,38 @@ func (s spread) String() string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.low, s.high)
 }
 
+// What the project promised itself of a recording's price.
+const (
+	leastIO     = 0.78 // of the throughput under empty probes at the same places
+	leastAll    = 0.80
+	mostPerWait = time.Microsecond
+)
+
+// goals are those of which everything was measured.
+func (r *rounds) goals() []goal {
+	var goals []goal
+	for _, want := range []struct {
+		variant string
+		least   float64
+	}{{"io", leastIO}, {"all", leastAll}} {
+		i := slices.Index(namesOf(r.variants), want.variant)
+		if i < 0 || r.ratio(i, r.variants[i].base) == "" {
+			continue
+		}
+		base := slices.Index(namesOf(r.variants), r.variants[i].base)
+		ratio := spreadOf(r.ratios(i, base))
+		each, _ := r.cpuPerWait(i)
+		lost := r.total(i, lostOf)
+		goals = append(goals,
+			goal{"throughput in mode " + want.variant + ", of that under its empty probes", fmt.Sprintf("≥ %.2f", want.least),
+				ratio.String(), ratio.median >= want.least},
+			goal{"the tracer's own CPU time a wait, mode " + want.variant, "≤ 1 µs", each.String(), each <= mostPerWait},
+			goal{"waits lost at full rate, mode " + want.variant, "0", fmt.Sprintf("%.0f of %.0f", lost, r.total(i, waitsOf)), lost == 0},
+		)
+	}
+	return goals
+}
+
 // table is the result as Markdown. Ratios are taken within a round; the middle
 // one stands there with the lowest and the highest.
 func (r *rounds) table() string {
@@ -54,14 +86,27 @@ func (r *rounds) ratio(variant int, base string) string {
 	if other < 0 {
 		return ""
 	}
+	return spreadOf(r.ratios(variant, other)).String()
+}
+
+func (r *rounds) ratios(variant, base int) []float64 {
 	var ratios []float64
 	for _, row := range r.measured {
-		ratios = append(ratios, row[variant].rate/row[other].rate)
+		ratios = append(ratios, row[variant].rate/row[base].rate)
 	}
-	return spreadOf(ratios).String()
+	return ratios
 }
 
 func (r *rounds) perWait(variant int) string {
+	each, ok := r.cpuPerWait(variant)
+	if !ok {
+		return ""
+	}
+	return each.String()
+}
+
+// cpuPerWait is false for variants that do not count waits.
+func (r *rounds) cpuPerWait(variant int) (time.Duration, bool) {
 	var each []float64
 	for _, row := range r.measured {
 		if m := row[variant]; m.waits > 0 {
@@ -69,9 +114,9 @@ func (r *rounds) perWait(variant int) string {
 		}
 	}
 	if len(each) == 0 {
-		return ""
+		return 0, false
 	}
-	return time.Duration(spreadOf(each).median).String()
+	return time.Duration(spreadOf(each).median), true
 }
 
 func (r *rounds) memory(variant int) string {
@@ -87,9 +132,13 @@ func (r *rounds) sum(variant int, number func(measurement) float64) string {
 	if spreadOf(r.column(variant, waitsOf)).high == 0 {
 		return ""
 	}
+	return fmt.Sprintf("%.0f", r.total(variant, number))
+}
+
+func (r *rounds) total(variant int, number func(measurement) float64) float64 {
 	total := 0.0
 	for _, value := range r.column(variant, number) {
 		total += value
 	}
-	return fmt.Sprintf("%.0f", total)
+	return total
 }

@@ -18,6 +18,8 @@ type variant struct {
 	echoArgs func(dir string) []string
 	// observer is nil when nobody watches.
 	observer func(scene) observer
+	// needs is a program that has to be installed; empty for none.
+	needs string
 }
 
 // scene is what an observer needs to know.
@@ -53,7 +55,7 @@ func variants() []variant {
 		{name: "runtime-trace", what: "the target traces itself (runtime/trace)", echoArgs: func(dir string) []string {
 			return []string{"-trace", filepath.Join(dir, "trace")}
 		}},
-		{name: "bpftrace", what: "a bpftrace script that sums the waits", observer: bpftrace},
+		{name: "bpftrace", what: "a bpftrace script that sums the waits", observer: bpftrace, needs: "bpftrace"},
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/netpolltrace/netpolltrace/process"
 )
 
 // lookEvery is the time between two looks for a ready file.
-const lookEvery = 10 * time.Millisecond
+const lookEvery = time.Millisecond
 
 // watcher is an observer at work.
 type watcher struct {
@@ -24,22 +26,31 @@ type watcher struct {
 	process    *exec.Cmd
 	complaints bytes.Buffer
 	ended      chan error // its end, once
+	peak       chan int64 // its memory, once, after its end
+	attached   time.Duration
 }
 
 // watch starts an observer and returns when it watches.
 func watch(ctx context.Context, o observer) (*watcher, error) {
-	w := &watcher{observer: o, process: exec.CommandContext(ctx, o.command[0], o.command[1:]...), ended: make(chan error, 1)}
+	w := &watcher{
+		observer: o, process: exec.CommandContext(ctx, o.command[0], o.command[1:]...),
+		ended: make(chan error, 1), peak: make(chan int64, 1),
+	}
 	w.process.Stderr = &w.complaints
 	said := make(chan struct{})
 	lines, output := io.Pipe()
 	w.process.Stdout = output
 	go awaitLine(lines, said)
+	began := time.Now()
 	if err := w.process.Start(); err != nil {
 		output.Close()
 		return nil, fmt.Errorf("starting %s: %w", o.command[0], err)
 	}
+	over := make(chan struct{})
+	go func() { w.peak <- peak(w.process.Process.Pid, over) }()
 	go func() {
 		err := w.process.Wait()
+		close(over)
 		output.Close()
 		w.ended <- err
 	}()
@@ -47,6 +58,7 @@ func watch(ctx context.Context, o observer) (*watcher, error) {
 		w.kill()
 		return nil, err
 	}
+	w.attached = time.Since(began)
 	return w, nil
 }
 
@@ -84,26 +96,31 @@ func (w *watcher) awaitReady(ctx context.Context, said <-chan struct{}) error {
 	}
 }
 
-// stop ends the observer in good order and notes what it used.
-func (w *watcher) stop(m *measurement) error {
+// cpu is what the observer has used so far.
+func (w *watcher) cpu() (time.Duration, error) {
+	p, err := process.Open(w.process.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	return p.CPUTime()
+}
+
+// stop ends the observer in good order and returns its peak memory in bytes.
+func (w *watcher) stop() (int64, error) {
 	if err := w.process.Process.Signal(syscall.SIGINT); err != nil {
-		return fmt.Errorf("interrupting %s: %w", w.command[0], err)
+		return 0, fmt.Errorf("interrupting %s: %w", w.command[0], err)
 	}
 	select {
 	case err := <-w.ended:
 		w.ended <- err
 		if err != nil {
-			return fmt.Errorf("ending %s: %w\n%s", w.command[0], err, &w.complaints)
+			return 0, fmt.Errorf("ending %s: %w\n%s", w.command[0], err, &w.complaints)
 		}
 	case <-time.After(limit):
-		return fmt.Errorf("%s did not end when interrupted", w.command[0])
+		return 0, fmt.Errorf("%s did not end when interrupted", w.command[0])
 	}
-	state := w.process.ProcessState
-	m.cpu = state.UserTime() + state.SystemTime()
-	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		m.rss = usage.Maxrss << 10 // Linux counts in KiB
-	}
-	return nil
+	return <-w.peak, nil
 }
 
 // kill ends the observer if it is still there, and waits for its end.
