@@ -118,26 +118,25 @@ func (r *recording) hasAll(t *testing.T, all []known) {
 func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
 	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			program := launch(t, "endings")
 			r := attach(t, program.PID(), session.Config{Mode: mode})
-			log := scratch(t, "log")
+			log, connects := scratch(t, "log"), scratch(t, "connects")
 			do(t, program, "run", log)
+			do(t, program, "connect", connects)
 			r.end(t)
 			closes(t, program)
 			r.complete(t)
-			r.hasAll(t, readKnown(t, log))
+			r.hasAll(t, append(readKnown(t, log), readKnown(t, connects)...))
+			r.tellsOfTheWire(t)
 		})
 	}
 }
 
-// A connect that the listener's kernel lets wait asks again after a second.
-func TestTheSocketTellsOfTheWire(t *testing.T) {
-	program := launch(t, "endings")
-	r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
-	log := scratch(t, "log")
-	do(t, program, "run", log)
-	r.end(t)
-	closes(t, program)
+// tellsOfTheWire checks what TCP sockets say of themselves. A connect that the
+// listener's kernel lets wait asks again after a second.
+func (r *recording) tellsOfTheWire(t *testing.T) {
+	t.Helper()
 	retransmitted := false
 	for i := range r.Waits {
 		w := &r.Waits[i]

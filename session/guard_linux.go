@@ -49,24 +49,35 @@ func (s *Session) guard(ctx context.Context, sink wait.Sink) {
 	}
 }
 
-// meter turns running totals into figures of the last interval.
+// meter turns running totals into figures of the last intervals.
 type meter struct {
 	session *Session
-	at      time.Time
-	stats   probes.Stats
-	cpu     time.Duration
+	// last are the readings of the last intervals, the oldest first. Hits are
+	// counted and CPU time is read at moments of their own, so that on a busy
+	// machine the share of a single interval says little.
+	last []reading
+}
+
+type reading struct {
+	at    time.Time
+	stats probes.Stats
+	cpu   time.Duration // -1 if it could not be read
 }
 
 func (m *meter) read() Progress {
-	now, stats := time.Now(), m.session.recorder.Stats()
+	now := reading{at: time.Now(), stats: m.session.recorder.Stats(), cpu: -1}
+	if cpu, err := m.session.process.CPUTime(); err == nil {
+		now.cpu = cpu
+	}
+	m.last = append(m.last, now)
+	m.last = m.last[max(0, len(m.last)-patience-1):]
+	before, first := m.last[max(0, len(m.last)-2)], m.last[0]
 	p := Progress{
-		Elapsed: now.Sub(m.session.began), Delivered: stats.Delivered, Lost: stats.Lost, Overhead: -1,
-		PerSecond: float64(stats.Delivered-m.stats.Delivered) / now.Sub(m.at).Seconds(),
+		Elapsed: now.at.Sub(m.session.began), Delivered: now.stats.Delivered, Lost: now.stats.Lost, Overhead: -1,
+		PerSecond: float64(now.stats.Delivered-before.stats.Delivered) / max(now.at.Sub(before.at), 1).Seconds(),
 	}
-	cpu, err := m.session.process.CPUTime()
-	if used := cpu - m.cpu; err == nil && used > 0 {
-		p.Overhead = float64(stats.Cost-m.stats.Cost) / float64(used)
+	if used := now.cpu - first.cpu; now.cpu >= 0 && first.cpu >= 0 && used > 0 {
+		p.Overhead = float64(now.stats.Cost-first.stats.Cost) / float64(used)
 	}
-	m.at, m.stats, m.cpu = now, stats, cpu
 	return p
 }

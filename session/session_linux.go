@@ -49,7 +49,7 @@ type Progress struct {
 	Delivered  uint64  // waits so far
 	PerSecond  float64 // in the last second
 	Lost       uint64
-	Overhead   float64 // share of the target's CPU time in the last second; -1 if not known
+	Overhead   float64 // share of the target's CPU time in the last three seconds; -1 if not known
 	OverBudget bool    // above MaxOverhead for three seconds on end
 }
 

@@ -46,7 +46,7 @@ func endings() []trial {
 			}})
 		}
 	}
-	return append(trials, trial{"connect", connects})
+	return trials
 }
 
 // ends is the wait that ends in that way.
@@ -88,8 +88,7 @@ func writeTCP() (*endable, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A connect is a wait to write before the first byte was sent.
-	if _, err := near.Write(make([]byte, 1)); err != nil {
+	if err := cram(near); err != nil {
 		return nil, err
 	}
 	return &endable{
@@ -235,6 +234,32 @@ func writeTo(conn net.Conn) func() error {
 // fill writes more than fits into the buffers between two sockets.
 func fill(conn net.Conn) func() error {
 	return func() error { _, err := conn.Write(make([]byte, 1<<20)); return err }
+}
+
+// cram writes until nothing more fits, without waiting for room. What is on its
+// way to the other end makes room a little later.
+func cram(conn net.Conn) error {
+	raw, err := connOf(conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 64<<10)
+	for full := 0; full < 3; {
+		full++
+		err := raw.Write(func(fd uintptr) bool {
+			for {
+				if _, err := syscall.Write(int(fd), chunk); err != nil {
+					return true
+				}
+				full = 0
+			}
+		})
+		if err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
 }
 
 func drain(conn net.Conn) {

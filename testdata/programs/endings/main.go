@@ -1,7 +1,8 @@
 // Command endings waits once for each kind of descriptor, and once for each way
 // in which a wait can end, and says what it did.
 //
-// Command: run FILE. The file gets one line for each wait, ten words: what was
+// Commands: run FILE, and connect FILE for connects, which take more than a
+// second. The file gets one line for each wait, ten words: what was
 // tried, goid, operation, outcome, protocol, role, fd, local and peer address,
 // and how much of the wait nobody owed an answer: whole, none or part. An empty
 // word is "-". Each wait has a goroutine of its own, which waits for nothing
@@ -19,20 +20,26 @@ import (
 )
 
 func main() {
-	cue.Serve("", map[string]cue.Command{"run": run})
+	cue.Serve("", map[string]cue.Command{
+		"run": func(args []string) (string, error) {
+			dir, err := os.MkdirTemp("", "endings")
+			if err != nil {
+				return "", err
+			}
+			defer os.RemoveAll(dir)
+			return run(args, append(families(dir), endings()...))
+		},
+		"connect": func(args []string) (string, error) {
+			return run(args, []trial{{"connect", connects}})
+		},
+	})
 }
 
-func run(args []string) (string, error) {
+func run(args []string, trials []trial) (_ string, err error) {
 	if len(args) != 1 {
 		return "", fmt.Errorf("want a file, have %d arguments", len(args))
 	}
-	dir, err := os.MkdirTemp("", "endings")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
 	var done book
-	trials := append(families(dir), endings()...)
 	failures := make(chan error, len(trials))
 	for _, t := range trials {
 		go func(t trial) {
