@@ -13,6 +13,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/compatibility"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
 )
 
 var update = flag.Bool("update", false, "write what TestReleases finds to docs/compatibility.md")
@@ -26,9 +27,12 @@ type variant struct {
 }
 
 func variants(t *testing.T) []variant {
-	profile, err := filepath.Abs("../gobinary/testdata/server.pgo")
-	if err != nil {
-		t.Fatal(err)
+	profile := func(name string) []string {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{"-pgo=" + path}
 	}
 	return []variant{
 		{name: "static"},
@@ -36,7 +40,8 @@ func variants(t *testing.T) []variant {
 		{name: "cgo", cgo: true, flags: []string{"-ldflags=-linkmode=external"}},
 		{name: "stripped", flags: []string{"-ldflags=-s -w"}},
 		{name: "race", cgo: true, flags: []string{"-race"}},
-		{name: "PGO", since: "go1.21", flags: []string{"-pgo=" + profile}},
+		{name: "PGO of a server", since: "go1.21", flags: profile("../gobinary/testdata/server.pgo")},
+		{name: "PGO of channels", since: "go1.21", flags: profile("testdata/channels.pgo")},
 	}
 }
 
@@ -126,14 +131,34 @@ func try(t *testing.T, release string, v variant) (verdict string) {
 // tryMode wants each wait of the trace to be in the recording, and no other.
 func tryMode(t *testing.T, path string, mode probes.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
-	program := start(t, path)
-	defer program.Close()
-	r, did := record(t, program, mode, []string{"run", "100", file})
-	result := compare(t, r, file, modes[mode])
+	r, did := recordReadable(t, path, mode, file)
+	result := match(t, r, file, modes[mode])
 	if unpaired := len(result.Missing) + len(result.Extra); unpaired > 0 {
 		t.Errorf("%d waits are in the trace or in the recording only", unpaired)
 	}
+	checkTimes(t, "total", &result.Total)
+	checkTimes(t, "until", &result.Until)
 	checkReasons(t, result, modes[mode])
 	checkOutcomes(t, r, did)
 	t.Logf("unmeasured: %v", r.meta.Unmeasured)
+}
+
+// recordReadable records a run of the program whose trace can be read: up to Go
+// 1.20 the tracer now and then writes one whose events have no order that makes
+// sense.
+func recordReadable(t *testing.T, path string, mode probes.Mode, file string) (*recording, testprogram.Result) {
+	t.Helper()
+	const attempts = 3
+	for range attempts {
+		program := start(t, path)
+		r, did := record(t, program, mode, []string{"run", "100", file})
+		program.Close()
+		_, err := truth.ReadFile(file)
+		if err == nil {
+			return r, did
+		}
+		t.Log(err)
+	}
+	t.Fatalf("no trace of %d could be read", attempts)
+	return nil, nil
 }
