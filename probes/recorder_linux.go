@@ -217,6 +217,9 @@ func (r *Recorder) attachUprobes() error {
 			return fmt.Errorf("mode %s cannot record a program built like this (%s): choose another mode, or build it without -pgo",
 				r.plan.Mode, strings.Join(r.target.Places.Missing, "; "))
 		}
+		if p.Place.Inlined && p.Partly != "" {
+			r.plan.Unmeasured[p.Partly] = p.Place.Func + " is inlined elsewhere, too, where it is not seen: build the program without -pgo to measure all"
+		}
 		offset, err := r.target.Binary.FileOffset(p.Place.Addr)
 		if err != nil {
 			return fmt.Errorf("attaching a uprobe to %s: %w", p.Place.Func, err)

@@ -81,6 +81,8 @@ type ModePlace struct {
 	// Optional is the part that a recording lacks without the probe; empty
 	// where there is no recording without it.
 	Optional string
+	// Partly is the part that some waits lack if Place.Inlined.
+	Partly string
 }
 
 // PlacesOf lists the places of a mode's probes in an executable, in the order
@@ -94,7 +96,7 @@ func PlacesOf(mode Mode, places *gobinary.Places) []ModePlace {
 	}
 	for _, u := range uprobesOf[mode] {
 		if u.when == nil || u.when(places) {
-			list = append(list, ModePlace{Program: u.program, Place: u.place(places), Optional: u.optional})
+			list = append(list, ModePlace{Program: u.program, Place: u.place(places), Optional: u.optional, Partly: u.partly})
 		}
 	}
 	return list

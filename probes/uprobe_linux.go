@@ -19,8 +19,12 @@ type uprobe struct {
 	place   func(*gobinary.Places) gobinary.Place
 	// when tells whether an executable takes it; nil for always.
 	when func(*gobinary.Places) bool
-	// optional: a recording makes sense without it; part says what it lacks.
+	// optional is the part that a recording lacks without the program; empty
+	// where there is no recording without it.
 	optional string
+	// partly is the part that some waits lack where the function was inlined
+	// elsewhere too; empty where other programs see to those calls.
+	partly string
 }
 
 // partPoller is the key of wait.Meta.Unmeasured for who polled.
@@ -31,7 +35,7 @@ const partPoller = "poller"
 // whose end would be missed. They are detached the other way round.
 var uprobesOf = map[Mode][]uprobe{
 	ModeIO: {
-		{program: bpf.WaitsProgIoGoready,
+		{program: bpf.WaitsProgIoGoready, partly: "outcome",
 			place: func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready }},
 		{program: bpf.WaitsProgIoResume,
 			place: func(p *gobinary.Places) gobinary.Place { return p.IOResume }},
@@ -41,11 +45,10 @@ var uprobesOf = map[Mode][]uprobe{
 			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
 	},
 	ModeAll: {
-		{program: bpf.WaitsProgAllNetpoll, optional: partPoller,
-			place: func(p *gobinary.Places) gobinary.Place { return p.Netpoll }},
-		{program: bpf.WaitsProgAllReady,
+		{program: bpf.WaitsProgAllNetpoll, optional: partPoller, partly: partPoller, place: calledNetpoll},
+		{program: bpf.WaitsProgAllReady, partly: "blocked",
 			place: func(p *gobinary.Places) gobinary.Place { return p.Ready }},
-		{program: bpf.WaitsProgAllExecute,
+		{program: bpf.WaitsProgAllExecute, partly: "ends of waits",
 			place: func(p *gobinary.Places) gobinary.Place { return p.Execute }},
 		{program: bpf.WaitsProgAllPark, when: parksOnce,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Park }},
@@ -61,6 +64,14 @@ func callsGopark(p *gobinary.Places) bool { return p.IOPark.Found() }
 // parksOnce tells whether every park passes gopark's prologue, and once.
 func parksOnce(p *gobinary.Places) bool {
 	return p.Park.Found() && !p.Park.Repeats && !p.Park.Inlined
+}
+
+// calledNetpoll is the place in netpoll. It does not lack the polls that were
+// inlined where these have places of their own.
+func calledNetpoll(p *gobinary.Places) gobinary.Place {
+	place := p.Netpoll
+	place.Inlined = place.Inlined && len(p.InlinedPolls) == 0
+	return place
 }
 
 func not(condition func(*gobinary.Places) bool) func(*gobinary.Places) bool {
