@@ -2,8 +2,11 @@ package probes_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -12,6 +15,30 @@ import (
 	"github.com/netpolltrace/netpolltrace/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
+
+// programs is the folder of the test programs that were built: each once.
+var programs string
+
+func TestMain(m *testing.M) {
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if programs, err = os.MkdirTemp("", "netpolltrace-probes"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programs)
+	if status := m.Run(); status != 0 {
+		return status
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "left behind:", err)
+		return 1
+	}
+	return 0
+}
 
 // plan is what a recording here would hook; the test is skipped where nothing
 // can be recorded.
@@ -37,7 +64,7 @@ type target struct {
 // test.
 func launch(t *testing.T, name string, args ...string) *target {
 	t.Helper()
-	path, err := testprogram.Build{}.Program(t.Context(), name, t.TempDir())
+	path, err := testprogram.Build{}.Program(t.Context(), name, programs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,62 +50,71 @@ func (p *target) runUntil(t *testing.T, r *probes.Recorder, place func(*probes.C
 }
 
 func TestEachLossIsCountedAtItsPlace(t *testing.T) {
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
-		chosen := plan(t, mode)
-		for name, c := range map[string]struct {
-			shrink func(*probes.Options)
-			// lost is the count that the shrinking leads to; missing, if set, the
-			// waits that are delivered without something, which must be as many.
-			lost    func(*probes.Counts) *uint64
-			missing func(*wait.Wait) bool
-		}{
-			"nothing": {shrink: func(*probes.Options) {}},
-			"ring buffer": {
-				shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
-				lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
-			},
-			"goroutines": {
-				shrink: func(o *probes.Options) { o.MaxGoroutines = 4 },
-				lost:   func(c *probes.Counts) *uint64 { return &c.LostSlot },
-			},
-			"descriptors": {
-				shrink:  func(o *probes.Options) { o.MaxFDs = 4 },
-				lost:    func(c *probes.Counts) *uint64 { return &c.NoFDRoom },
-				missing: func(w *wait.Wait) bool { return w.Reason == wait.ReasonIO && w.FD < 0 },
-			},
-			"stacks": {
-				shrink:  func(o *probes.Options) { o.MaxStacks = 1 },
-				lost:    func(c *probes.Counts) *uint64 { return &c.NoStackRoom },
-				missing: func(w *wait.Wait) bool { return w.Stack == nil },
-			},
-		} {
-			t.Run(string(mode)+"/"+name, func(t *testing.T) {
-				program := launch(t, "echo")
-				options := probes.DefaultOptions()
-				c.shrink(&options)
-				r := program.attach(t, chosen, options, false)
-				all := program.deliver(t, r, func() { program.runUntil(t, r, c.lost) })
-				counted := balance(t, r, all)
-				if c.lost != nil && counted.LostRing > 0 {
+	for name, c := range map[string]struct {
+		mode   probes.Mode
+		shrink func(*probes.Options)
+		// lost is the count that the shrinking leads to; missing, if set, the
+		// waits that are delivered without something, which must be as many.
+		lost    func(*probes.Counts) *uint64
+		missing func(*wait.Wait) bool
+	}{
+		"nothing, io":  {mode: probes.ModeIO, shrink: func(*probes.Options) {}},
+		"nothing, all": {mode: probes.ModeAll, shrink: func(*probes.Options) {}},
+		"ring buffer, io": {
+			mode:   probes.ModeIO,
+			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
+			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
+		},
+		"ring buffer, all": {
+			mode:   probes.ModeAll,
+			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
+			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
+		},
+		"goroutines": {
+			mode:   probes.ModeAll,
+			shrink: func(o *probes.Options) { o.MaxGoroutines = 4 },
+			lost:   func(c *probes.Counts) *uint64 { return &c.LostSlot },
+		},
+		"descriptors": {
+			mode:    probes.ModeIO,
+			shrink:  func(o *probes.Options) { o.MaxFDs = 4 },
+			lost:    func(c *probes.Counts) *uint64 { return &c.NoFDRoom },
+			missing: func(w *wait.Wait) bool { return w.Reason == wait.ReasonIO && w.FD < 0 },
+		},
+		"stacks": {
+			mode:    probes.ModeIO,
+			shrink:  func(o *probes.Options) { o.MaxStacks = 1 },
+			lost:    func(c *probes.Counts) *uint64 { return &c.NoStackRoom },
+			missing: func(w *wait.Wait) bool { return w.Stack == nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chosen := plan(t, c.mode)
+			program := launch(t, "echo")
+			options := probes.DefaultOptions()
+			c.shrink(&options)
+			r := program.attach(t, chosen, options, false)
+			all := program.deliver(t, r, func() { program.runUntil(t, r, c.lost) })
+			counted := balance(t, r, all)
+			if number(all, finished) == 0 {
+				t.Error("no wait was delivered")
+			}
+			var lost uint64
+			if c.lost != nil {
+				if counted.LostRing > 0 {
 					counted.NoSocketRecord = 0 // descriptions are records too
 				}
-				if number(all, finished) == 0 {
-					t.Fatal("no wait was delivered")
-				}
-				var lost uint64
-				if c.lost != nil {
-					place := c.lost(&counted)
-					lost, *place = *place, 0
-				}
-				if c.missing != nil && number(all, c.missing) != lost {
-					t.Errorf("%d waits lack it, %d are counted", number(all, c.missing), lost)
-				}
-				if rest := counted.LostRing + counted.LostSlot + counted.LostResume + counted.NoGoid +
-					counted.NoStackRoom + counted.NoFDRoom + counted.NoSocketRecord; rest != 0 {
-					t.Errorf("something else is counted too: %+v", counted)
-				}
-			})
-		}
+				place := c.lost(&counted)
+				lost, *place = *place, 0
+			}
+			if c.missing != nil && number(all, c.missing) != lost {
+				t.Errorf("%d waits lack it, %d are counted", number(all, c.missing), lost)
+			}
+			if rest := counted.LostRing + counted.LostSlot + counted.LostResume + counted.NoGoid +
+				counted.NoStackRoom + counted.NoFDRoom + counted.NoSocketRecord; rest != 0 {
+				t.Errorf("something else is counted too: %+v", counted)
+			}
+		})
 	}
 }
 

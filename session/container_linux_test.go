@@ -126,7 +126,7 @@ func TestATargetWhoseExecutableIsNotThereAnyMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			needsRecording(t)
-			path := build(t, "endings")
+			path := buildInto(t, "endings", t.TempDir())
 			program := start(t, path)
 			if err := spoil(path); err != nil {
 				t.Fatal(err)

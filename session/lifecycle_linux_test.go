@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf/link"
+	"go.uber.org/goleak"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -31,12 +32,29 @@ const tracedVar = "NETPOLLTRACE_SESSION_TEST"
 func TestMain(m *testing.M) {
 	pid, err := strconv.Atoi(os.Getenv(tracedVar))
 	if err != nil {
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
 	if err := recordForEver(pid); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if programs, err = os.MkdirTemp("", "netpolltrace-session"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programs)
+	if status := m.Run(); status != 0 {
+		return status
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "left behind:", err)
+		return 1
+	}
+	return 0
 }
 
 func recordForEver(pid int) error {

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
@@ -27,10 +25,18 @@ func needsRecording(t *testing.T) {
 	}
 }
 
+// programs is the folder of the test programs that were built: each once.
+var programs string
+
 // build builds a test program.
 func build(t *testing.T, name string) string {
 	t.Helper()
-	path, err := testprogram.Build{}.Program(t.Context(), name, t.TempDir())
+	return buildInto(t, name, programs)
+}
+
+func buildInto(t *testing.T, name, dir string) string {
+	t.Helper()
+	path, err := testprogram.Build{}.Program(t.Context(), name, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,13 +187,6 @@ func (r *recording) of(kind wait.Kind, function string) []*wait.Wait {
 		}
 	}
 	return waits
-}
-
-// noLeak checks that the recording left no goroutine behind.
-func noLeak(t *testing.T) {
-	t.Helper()
-	options := []goleak.Option{goleak.IgnoreCurrent()}
-	t.Cleanup(func() { goleak.VerifyNone(t, options...) })
 }
 
 func scratch(t *testing.T, name string) string { return filepath.Join(t.TempDir(), name) }
