@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 
-.PHONY: build demo test test-kernels test-real soak bench generate lint tracefs
+.PHONY: build demo test test-go test-kernels test-real soak bench generate lint tracefs
 
 build: ## ./netpolltrace
 	go build -o netpolltrace ./cmd/netpolltrace
@@ -14,6 +14,13 @@ demo: build tracefs ## record a small workload with known faults and print the r
 
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
 	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
+
+# Where the layout of the runtime changed between patch releases, both sides.
+GO_VERSIONS ?= 1.18.10 1.19.13 1.20.14 1.21.13 1.22.12 1.23.2 1.23.11 1.23.12 \
+	1.24.5 1.24.13 1.25.3 1.25.14 1.26.8 1.26.11 1.27.0 1.27.4
+
+test-go: tracefs ## read and record programs of Go 1.18 to 1.27 in all builds; GO_VERSIONS names others; they are downloaded
+	NETPOLLTRACE_GO_VERSIONS="$(GO_VERSIONS)" go test -json -p 1 -timeout 60m -run 'Releases' ./gobinary ./truth $(if $(UPDATE),-update) | go run ./testsummary $(if $(V),-v)
 
 test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and arm64, and record in each; KERNELS names some
 	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" go test -json -timeout 90m -run TestKernels ./vm $(if $(UPDATE),-update) | go run ./testsummary $(if $(V),-v)
@@ -28,8 +35,9 @@ bench: ## what being recorded costs a program, and how quick the parts are; docs
 	go run ./bench
 	go test -run '^$$' -bench . -benchmem ./...
 
-generate: ## compile bpf/ again; takes clang-19, llvm-19 and libbpf-dev
+generate: ## compile bpf/ again, which takes clang-19, llvm-19 and libbpf-dev; measure gobinary/offsets.json with GO_VERSIONS
 	go generate ./...
+	NETPOLLTRACE_GO_VERSIONS="$(GO_VERSIONS)" go test -count 1 -run TestOffsetsOfReleases ./gobinary -update
 
 lint: ## formatting, go vet, staticcheck, go.mod
 	@test -z "$$(gofmt -l .)" || { echo "not formatted: $$(gofmt -l . | tr '\n' ' ')"; exit 1; }

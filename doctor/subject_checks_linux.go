@@ -136,14 +136,11 @@ func checkGo(s *subject) Finding {
 	return Finding{State: OK, Detail: strings.Join(detail, ", ")}
 }
 
-// uncheckedLayout is how gobinary marks offsets of a neighbouring release.
-const uncheckedLayout = "not checked for"
-
 func checkLayout(s *subject) Finding {
 	switch {
 	case s.layoutErr != nil:
 		return Finding{State: Fail, Detail: s.layoutErr.Error()}
-	case strings.Contains(s.layout.Source, uncheckedLayout):
+	case s.layout.Guess:
 		return Finding{State: Warn, Detail: s.layout.Source, Cure: "use a newer netpolltrace, or build the program without -ldflags=-w"}
 	}
 	return Finding{State: OK, Detail: s.layout.Source}

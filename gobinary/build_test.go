@@ -50,13 +50,17 @@ var variants = []variant{
 
 // runs tells whether this machine can run the variant.
 func (v variant) runs() bool {
-	arch := runtime.GOARCH
+	return runtime.GOOS == "linux" && v.arch() == runtime.GOARCH
+}
+
+// arch is the architecture that the variant is for.
+func (v variant) arch() string {
 	for _, e := range v.env {
-		if a, ok := strings.CutPrefix(e, "GOARCH="); ok {
-			arch = a
+		if arch, ok := strings.CutPrefix(e, "GOARCH="); ok {
+			return arch
 		}
 	}
-	return runtime.GOOS == "linux" && arch == runtime.GOARCH
+	return runtime.GOARCH
 }
 
 // inlines tells whether the compiler inlined calls.

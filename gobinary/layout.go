@@ -3,6 +3,7 @@ package gobinary
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -13,7 +14,11 @@ const NoField uint32 = math.MaxUint32
 // Layout holds the byte offsets of the fields of the runtime's structures that
 // are read from outside. A field that this version lacks is [NoField].
 type Layout struct {
-	Source   string // where the offsets are from: "DWARF", or "table go1.26.0 to go1.26.11"
+	Source string // where the offsets are from: "DWARF", or "table go1.26.0 to go1.26.11"
+	// Guess tells that the offsets are those of another release, since nothing
+	// is known of this one: they are worth nothing before a process has been
+	// found to agree with them.
+	Guess    bool
 	G        LayoutG
 	M        LayoutM
 	P        LayoutP
@@ -55,9 +60,8 @@ type LayoutPollDesc struct {
 // It is taken from the embedded table if the executable was built by a release
 // that is in it: that costs nothing, while the DWARF of a large program takes
 // part of a second to unpack. For all other toolchains (newer releases, release
-// candidates, experiments) DWARF is asked first, and a table entry of the same
-// minor version taken only without it; Source then says so. Patch releases have
-// changed layouts, so whoever can should check the answer against the process.
+// candidates, experiments) DWARF is asked first. Only without it the table's
+// entry of the nearest older release is taken, as a Guess.
 func (b *Binary) Layout() (*Layout, error) { return b.layout() }
 
 func (b *Binary) findLayout() (*Layout, error) {
@@ -71,7 +75,7 @@ func (b *Binary) findLayout() (*Layout, error) {
 	}
 	if b.HasDWARF {
 		l, err := dwarfLayout(b)
-		if err == nil || entry == nil {
+		if err == nil || errors.Is(err, ErrUnsupported) || entry == nil {
 			return l, err
 		}
 	}
@@ -80,7 +84,8 @@ func (b *Binary) findLayout() (*Layout, error) {
 			"build it without -ldflags=-w, or use a newer netpolltrace", ErrUnsupported, b.GoVersion)
 	}
 	l := entry.layout()
-	l.Source += ", not checked for " + b.GoVersion
+	l.Guess = true
+	l.Source += ", a guess for " + b.GoVersion
 	return l, nil
 }
 
@@ -89,7 +94,7 @@ var offsetsJSON []byte
 
 // offsetTable is the content of offsets.json, oldest releases first. It is the
 // same for all architectures: sizeof(runtime.p), which differs, is not in it.
-// "go test -run TestToolchains -update" writes it.
+// TestOffsetsOfReleases writes it (make generate).
 type offsetTable []offsetEntry
 
 // offsetEntry holds the offsets that a range of releases has in common.
@@ -108,12 +113,12 @@ func readOffsets() (offsetTable, error) {
 }
 
 // lookup finds the entry of a release. Where there is none it finds the last
-// one of the same minor version before it, or nil, and reports false.
+// one before it, or nil, and reports false.
 func (t offsetTable) lookup(v version) (entry *offsetEntry, exact bool) {
 	for i := range t {
 		first, _ := parseVersion(t[i].First)
-		if first.minor != v.minor || first.compare(v) > 0 {
-			continue
+		if first.compare(v) > 0 {
+			break
 		}
 		last, _ := parseVersion(t[i].Last)
 		entry, exact = &t[i], last.compare(v) >= 0 && !v.altered

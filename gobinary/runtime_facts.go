@@ -2,7 +2,7 @@ package gobinary
 
 // What netpolltrace relies on of Go's runtime is listed here and, where it is a
 // sequence of instructions, in places.go and globals.go; nowhere else. A new
-// release of Go is checked against this list by TestToolchains.
+// release of Go is checked against this list by TestReleases and TestOffsetsOfReleases.
 
 // oldestMinor is the first version with this pclntab, and with arguments in
 // registers on amd64 and arm64.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,10 +119,13 @@ func (s *Session) attach() error {
 // wrong numbers would be worse than none, and a wrong probe would do harm.
 func (s *Session) lookOver(target *probes.Target) error {
 	if s.config.Fresh {
-		return nil
+		return unproven(target.Layout, s.binary.GoVersion, nil)
 	}
 	snapshot, err := s.process.Goroutines(s.binary)
 	if err != nil {
+		return err
+	}
+	if err := unproven(target.Layout, s.binary.GoVersion, snapshot.Goroutines); err != nil {
 		return err
 	}
 	s.procs = snapshot.GOMAXPROCS
@@ -129,6 +133,18 @@ func (s *Session) lookOver(target *probes.Target) error {
 		target.Decoding = snapshot.Decoding
 	}
 	return nil
+}
+
+// unproven is the error of a layout that is a guess which no goroutine has
+// proved: that of one which waits for a descriptor proves it, since its
+// pollDesc was found to have the descriptor's number.
+func unproven(layout *gobinary.Layout, version string, all []process.Goroutine) error {
+	proof := func(g process.Goroutine) bool { return g.PollDesc != 0 }
+	if !layout.Guess || slices.ContainsFunc(all, proof) {
+		return nil
+	}
+	return fmt.Errorf("%s is not known (%s), and the program has no goroutine yet that waits for a descriptor, to check with: "+
+		"attach while it has one, build it without -ldflags=-w, or use a newer netpolltrace", version, layout.Source)
 }
 
 func (s *Session) adopt() error {
