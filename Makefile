@@ -32,8 +32,8 @@ soak: tracefs ## attach and detach 200 times to a program under stress, for DURA
 	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) go test -json -timeout 60m -run TestSoak ./realworld | go run ./testsummary $(if $(V),-v)
 
 bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
-	go run ./bench
 	go test -run '^$$' -bench . -benchmem ./...
+	go run ./bench $(BENCHFLAGS)
 
 generate: ## compile bpf/ again, which takes clang-19, llvm-19 and libbpf-dev; measure gobinary/offsets.json with GO_VERSIONS
 	go generate ./...
