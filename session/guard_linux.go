@@ -76,7 +76,8 @@ func (m *meter) read() Progress {
 		Elapsed: now.at.Sub(m.session.began), Delivered: now.stats.Delivered, Lost: now.stats.Lost, Overhead: -1,
 		PerSecond: float64(now.stats.Delivered-before.stats.Delivered) / max(now.at.Sub(before.at), 1).Seconds(),
 	}
-	if used := now.cpu - first.cpu; now.cpu >= 0 && first.cpu >= 0 && used > 0 {
+	counted := now.stats.Hits > 0 || now.stats.Delivered == 0 // the first count comes later than the first waits
+	if used := now.cpu - first.cpu; counted && now.cpu >= 0 && first.cpu >= 0 && used > 0 {
 		p.Overhead = float64(now.stats.Cost-first.stats.Cost) / float64(used)
 	}
 	return p
