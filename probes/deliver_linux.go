@@ -17,7 +17,8 @@ import (
 )
 
 // The ring buffer is looked at this often; at 300,000 waits a second a quarter
-// of the default one fills meanwhile. The kernel wakes us only at half full.
+// of the default one fills meanwhile. The kernel wakes us before that only when
+// it is half full.
 const drainInterval = 25 * time.Millisecond
 
 // drainAtMost bounds what is delivered before anything else is looked at: a
@@ -43,7 +44,7 @@ func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
 	if err := r.detach(); err != nil {
 		return err
 	}
-	if err := r.drain(sink, math.MaxInt); err != nil {
+	if err := r.drain(sink, time.Unix(1, 0), math.MaxInt); err != nil {
 		return err
 	}
 	if ended == nil {
@@ -60,8 +61,6 @@ func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
 // deliverUntilEnd returns why the recording ended, if not by the context, and
 // errors of the sink.
 func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, err error) {
-	drains := time.NewTicker(drainInterval)
-	defer drains.Stop()
 	accounts := time.NewTicker(accountInterval)
 	defer accounts.Stop()
 	for {
@@ -70,14 +69,6 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 			return nil, nil
 		case <-r.target.Process.Exited():
 			return process.ErrExited, nil
-		case <-drains.C:
-			if err := r.drain(sink, drainAtMost); err != nil {
-				return nil, err
-			}
-			r.timing.sample(&r.price)
-			if r.exec {
-				return process.ErrExec, nil
-			}
 		case <-accounts.C:
 			if err := r.account(sink); err != nil {
 				return nil, err
@@ -86,6 +77,14 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) (ended, 
 			if tgid, err := r.targetTGID(); err != nil || tgid == 0 {
 				return process.ErrExec, err
 			}
+		default:
+		}
+		if err := r.drain(sink, time.Now().Add(drainInterval), drainAtMost); err != nil {
+			return nil, err
+		}
+		r.timing.sample(&r.price)
+		if r.exec {
+			return process.ErrExec, nil
 		}
 	}
 }
@@ -114,11 +113,12 @@ func (r *Recorder) takeBacklog() ([][]byte, error) {
 	return records, nil
 }
 
-// drain delivers what is in the ring buffer, up to a number of records.
-func (r *Recorder) drain(sink wait.Sink, atMost int) error {
+// drain delivers what is in the ring buffer, and what the kernel wakes us for
+// until a moment, up to a number of records.
+func (r *Recorder) drain(sink wait.Sink, until time.Time, atMost int) error {
 	var record ringbuf.Record
 	var w wait.Wait
-	r.reader.SetDeadline(time.Unix(1, 0))
+	r.reader.SetDeadline(until)
 	for range atMost {
 		err := r.reader.ReadInto(&record)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
