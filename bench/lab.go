@@ -82,10 +82,12 @@ func processor() string {
 	return "unknown processor"
 }
 
+// kernel is the version without what a distribution adds.
 func kernel() string {
 	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(text))
+	version, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
+	return version
 }

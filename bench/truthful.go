@@ -151,7 +151,7 @@ func (m *truthMode) spread(number func(*truth.Result) float64) spread {
 func (m *truthMode) matched() float64 { return m.spread((*truth.Result).Matched).low }
 
 func percent(s spread) string {
-	return fmt.Sprintf("%+.2f %% (%+.2f–%+.2f)", 100*s.median, 100*s.low, 100*s.high)
+	return fmt.Sprintf("%+.2f %% (%+.2f to %+.2f)", 100*s.median, 100*s.low, 100*s.high)
 }
 
 func truthGoals(modes []*truthMode) []goal {
