@@ -32,6 +32,26 @@ const (
 	sumWithin = 0.2
 )
 
+// checkComplete: nothing is lost. The kernel skips a probe where a thread that
+// is in the same one was preempted, which the long turns of an emulated
+// processor make likely; that must be rare, and said.
+func checkComplete(t *testing.T, r *recording) {
+	t.Helper()
+	var incomplete uint64
+	for _, e := range r.Events {
+		switch e.Kind {
+		case wait.EventLost:
+			t.Errorf("lost %d: %s", e.Count, e.Note)
+		case wait.EventIncomplete:
+			incomplete += e.Count
+			t.Logf("incomplete %d: %s", e.Count, e.Note)
+		}
+	}
+	if float64(incomplete) > (1-nearlyAll)*float64(len(r.Waits)) {
+		t.Errorf("%d of %d waits are incomplete", incomplete, len(r.Waits))
+	}
+}
+
 // checkAgainstTrace holds the waits against the execution trace that the
 // program made of itself.
 func checkAgainstTrace(t *testing.T, r *recording, file string, mode probes.Mode) {
@@ -48,7 +68,7 @@ func checkAgainstTrace(t *testing.T, r *recording, file string, mode probes.Mode
 		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
 	})
 	t.Logf("\n%v", result)
-	if result.Matched() < nearlyAll || len(result.WrongReason) > 0 {
+	if wrong := float64(len(result.WrongReason)); result.Matched() < nearlyAll || wrong > (1-nearlyAll)*float64(len(result.Pairs)) {
 		t.Errorf("%.1f %% of the waits matched, %d of them with another reason", 100*result.Matched(), len(result.WrongReason))
 	}
 	if off := result.Total.Off(); off < -sumWithin || off > sumWithin {

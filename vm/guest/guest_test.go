@@ -85,11 +85,7 @@ func record(t *testing.T, program *testprogram.Process, config session.Config, c
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range r.Events {
-		if e.Kind == wait.EventLost || e.Kind == wait.EventIncomplete {
-			t.Errorf("%s %d: %s", e.Kind, e.Count, e.Note)
-		}
-	}
+	checkComplete(t, r)
 	return r, results
 }
 
