@@ -20,9 +20,11 @@ const (
 )
 
 // observers are what bench does with such a first argument.
-var observers = map[string]func(context.Context, []string) error{
-	emptyCommand: observeEmpty,
-	openCommand:  openSession,
+func observers() map[string]func(context.Context, []string) error {
+	return map[string]func(context.Context, []string) error{
+		emptyCommand: observeEmpty,
+		openCommand:  openSession,
+	}
 }
 
 // observeEmpty attaches empty probes to a process until it is interrupted.

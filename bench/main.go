@@ -35,7 +35,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) > 1 {
-		if observe, ok := observers[os.Args[1]]; ok {
+		if observe, ok := observers()[os.Args[1]]; ok {
 			end(observe(ctx, os.Args[2:]))
 			return
 		}
