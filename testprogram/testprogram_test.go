@@ -10,10 +10,6 @@ import (
 	"github.com/netpolltrace/netpolltrace/testprogram"
 )
 
-// toolchainsVar names Go versions to build all programs with, separated by
-// commas; each may have to be downloaded.
-const toolchainsVar = "NETPOLLTRACE_TOOLCHAINS"
-
 func start(t *testing.T, name string, args ...string) *testprogram.Process {
 	t.Helper()
 	path, err := testprogram.Build{}.Program(t.Context(), name, t.TempDir())
@@ -114,15 +110,21 @@ func TestACommandThatIsUnknownEndsTheProgram(t *testing.T) {
 	}
 }
 
-func TestProgramsBuildWithEachToolchain(t *testing.T) {
-	toolchains := os.Getenv(toolchainsVar)
-	if toolchains == "" {
-		t.Skipf("no Go versions named in %s, such as go1.18.10,go1.27.4", toolchainsVar)
+// TestProgramsBuildWithReleases builds all programs with the releases of Go in
+// NETPOLLTRACE_GO_VERSIONS, such as "1.18.10 1.27.4".
+func TestProgramsBuildWithReleases(t *testing.T) {
+	versions := strings.Fields(os.Getenv("NETPOLLTRACE_GO_VERSIONS"))
+	if len(versions) == 0 {
+		t.Skip("NETPOLLTRACE_GO_VERSIONS is empty: it lists the releases of Go to test with")
 	}
-	for version := range strings.SplitSeq(toolchains, ",") {
+	programs, err := os.ReadDir("../testdata/programs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
-			for _, name := range []string{"churn", "delays", "echo", "idle", "lifecycle", "threads", "truthful", "twolines"} {
-				if _, err := (testprogram.Build{Go: version}).Program(t.Context(), name, t.TempDir()); err != nil {
+			for _, program := range programs {
+				if _, err := (testprogram.Build{Go: "go" + version}).Program(t.Context(), program.Name(), t.TempDir()); err != nil {
 					t.Error(err)
 				}
 			}
