@@ -20,7 +20,7 @@ GO_VERSIONS ?= 1.18.10 1.19.13 1.20.14 1.21.13 1.22.12 1.23.2 1.23.11 1.23.12 \
 	1.24.5 1.24.13 1.25.3 1.25.14 1.26.8 1.26.11 1.27.0 1.27.4
 
 test-go: tracefs ## read and record programs of Go 1.18 to 1.27 in all builds; GO_VERSIONS names others; they are downloaded
-	{ NETPOLLTRACE_GO_VERSIONS="$(firstword $(GO_VERSIONS))" go test -json -run Releases ./testprogram; \
+	{ NETPOLLTRACE_GO_VERSIONS="$(firstword $(GO_VERSIONS))" go test -json -run Releases ./testprogram || true; \
 	NETPOLLTRACE_GO_VERSIONS="$(GO_VERSIONS)" go test -json -p 1 -timeout 60m -run Releases ./gobinary ./truth $(if $(UPDATE),-update); \
 	} | go run ./testsummary $(if $(V),-v)
 
