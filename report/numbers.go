@@ -17,7 +17,7 @@ type Numbers struct {
 	Total, Network, Netpoll, Blocked, Sched, Unsplit time.Duration
 
 	// Waits that lack a part which they should have.
-	NoNetwork, NoNetpoll, NoSched uint64
+	NoNetwork, NoNetpoll, NoBlocked, NoSched uint64
 
 	// Of the total, without waits that began before the recording.
 	P50, P90, P99, Max time.Duration
@@ -49,6 +49,7 @@ func (n Numbers) plus(other Numbers) Numbers {
 	sum.Unsplit = n.Unsplit + other.Unsplit
 	sum.NoNetwork = n.NoNetwork + other.NoNetwork
 	sum.NoNetpoll = n.NoNetpoll + other.NoNetpoll
+	sum.NoBlocked = n.NoBlocked + other.NoBlocked
 	sum.NoSched = n.NoSched + other.NoSched
 	sum.Max = max(n.Max, other.Max)
 	return sum

@@ -18,14 +18,16 @@ const (
 // parts is one wait's total and its parts, [wait.Unmeasured] where no probe
 // measured one.
 type parts struct {
-	total time.Duration
-	part  [partCount]time.Duration
+	polled bool // whether the netpoller was to end the wait
+	total  time.Duration
+	part   [partCount]time.Duration
 }
 
 func partsOf(w *wait.Wait) parts {
 	return parts{
-		total: max(w.Total, 0),
-		part:  [partCount]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched},
+		polled: isNetwork(w),
+		total:  max(w.Total, 0),
+		part:   [partCount]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched},
 	}
 }
 
@@ -111,10 +113,13 @@ func (t *tally) add(p *parts, count uint64, timeout, whole bool) {
 	}
 }
 
-// miss counts the parts that a wait should have. One that was blocked has no
-// network and no netpoll by its nature.
+// miss counts the parts that a wait should have and has not. One that was
+// blocked has no network and no netpoll by its nature.
 func (t *tally) miss(p *parts, count uint64) {
-	if p.part[partBlocked] < 0 {
+	if p.part[partBlocked] < 0 && !p.polled {
+		t.missing[partBlocked] += count
+	}
+	if p.part[partBlocked] < 0 && p.polled {
 		for _, i := range [...]int{partNetwork, partNetpoll} {
 			if p.part[i] < 0 {
 				t.missing[i] += count
@@ -158,6 +163,7 @@ func (t *tally) numbers(other *tally) Numbers {
 	}
 	n.NoNetwork = t.missing[partNetwork] + other.missing[partNetwork]
 	n.NoNetpoll = t.missing[partNetpoll] + other.missing[partNetpoll]
+	n.NoBlocked = t.missing[partBlocked] + other.missing[partBlocked]
 	n.NoSched = t.missing[partSched] + other.missing[partSched]
 
 	totals := t.totals.union(&other.totals)

@@ -183,7 +183,7 @@ func missing(r *report.Report, s *report.Section) []string {
 	for _, part := range [...]struct {
 		name string
 		lack uint64
-	}{{"network", n.NoNetwork}, {"netpoll", n.NoNetpoll}, {"sched", n.NoSched}} {
+	}{{"network", n.NoNetwork}, {"netpoll", n.NoNetpoll}, {"blocked", n.NoBlocked}, {"sched", n.NoSched}} {
 		if part.lack > 0 {
 			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
 				report.FormatCount(part.lack), counted(n.Waits, "wait"), reason(r.Metas, part.name, "no probe saw it")))

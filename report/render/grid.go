@@ -266,7 +266,7 @@ func (sh *sheet) parts() []numberColumn {
 	}{
 		{"network", t.Network >= 0 || t.NoNetwork > 0, func(n *report.Numbers) time.Duration { return n.Network }},
 		{"netpoll", t.Netpoll >= 0 || t.NoNetpoll > 0, func(n *report.Numbers) time.Duration { return n.Netpoll }},
-		{"blocked", t.Blocked >= 0, func(n *report.Numbers) time.Duration { return n.Blocked }},
+		{"blocked", t.Blocked >= 0 || t.NoBlocked > 0, func(n *report.Numbers) time.Duration { return n.Blocked }},
 		{"sched", t.Sched >= 0 || t.NoSched > 0, func(n *report.Numbers) time.Duration { return n.Sched }},
 		{"unsplit", t.Unsplit != 0, func(n *report.Numbers) time.Duration { return n.Unsplit }},
 	}
