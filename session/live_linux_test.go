@@ -157,17 +157,6 @@ func (r *recording) end(t *testing.T) {
 	r.wait(t)
 }
 
-// counts sums the events of a kind.
-func (r *recording) counts(kind wait.EventKind) uint64 {
-	var n uint64
-	for _, e := range r.Events {
-		if e.Kind == kind {
-			n += e.Count
-		}
-	}
-	return n
-}
-
 // complete fails the test if anything was lost.
 func (r *recording) complete(t *testing.T) {
 	t.Helper()
