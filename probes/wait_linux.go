@@ -115,10 +115,12 @@ func momentsOf(r *bpf.WaitsWaitRecord, byEpoll bool) moments {
 		resume:   int64(r.ResumeNs),
 		netpoll:  r.Pd != 0 && bpf.WaitsWaitOutcome(r.Outcome) == bpf.WaitsWaitOutcomeOUTCOME_READY,
 	}
-	if m.netpoll {
-		if m.runnable == 0 && has(r.Flags, bpf.WaitsWaitFlagWAIT_POLLED_BEFORE) {
-			m.runnable = m.park
-		}
+	switch {
+	case !m.netpoll:
+	case m.runnable == 0 && has(r.Flags, bpf.WaitsWaitFlagWAIT_POLLED_BEFORE):
+		// What epoll_wait had returned was ready too, whatever came later.
+		m.ready, m.runnable = m.park, m.park
+	default:
 		m.ready = int64(r.ReadyNs)
 		if m.ready > m.runnable && m.runnable != 0 {
 			m.ready = 0 // a later edge; the one that counted was not seen
