@@ -236,15 +236,18 @@ func fill(conn net.Conn) func() error {
 	return func() error { _, err := conn.Write(make([]byte, 1<<20)); return err }
 }
 
-// cram writes until nothing more fits, without waiting for room. What is on its
-// way to the other end makes room a little later.
+// acknowledged is how long the other end puts off acknowledging, and more: what
+// it acknowledges makes room.
+const acknowledged = 60 * time.Millisecond
+
+// cram writes until nothing more fits, without waiting for room.
 func cram(conn net.Conn) error {
 	raw, err := connOf(conn).SyscallConn()
 	if err != nil {
 		return err
 	}
 	chunk := make([]byte, 64<<10)
-	for full := 0; full < 3; {
+	for full := 0; full < 2; {
 		full++
 		err := raw.Write(func(fd uintptr) bool {
 			for {
@@ -257,7 +260,7 @@ func cram(conn net.Conn) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(acknowledged)
 	}
 	return nil
 }
