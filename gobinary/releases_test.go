@@ -65,8 +65,9 @@ func TestReleases(t *testing.T) {
 			}
 			table.Set(release.String(), arch, verdict)
 		}
-	}
-	if *update {
+		if !*update {
+			continue
+		}
 		if err := table.Write(goversion.Compare); err != nil {
 			t.Fatal(err)
 		}

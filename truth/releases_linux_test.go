@@ -80,8 +80,9 @@ func TestReleases(t *testing.T) {
 			}
 			t.Run(release+"/"+v.name, func(t *testing.T) { table.Set(release, v.name, try(t, release, v)) })
 		}
-	}
-	if *update {
+		if !*update {
+			continue
+		}
 		if err := table.Write(version.Compare); err != nil {
 			t.Fatal(err)
 		}
