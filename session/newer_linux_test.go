@@ -64,7 +64,7 @@ func TestAnUnknownReleaseIsRecordedIfTheProcessAgrees(t *testing.T) {
 }
 
 func TestAnUnknownReleaseIsRefusedWithNothingToCheck(t *testing.T) {
-	program := start(t, fromTheFuture(t, "twolines"))
+	program := start(t, fromTheFuture(t, "endings"))
 	defer program.Close()
 	if err := openUnknown(t, program, false); err == nil || !strings.Contains(err.Error(), "attach while it has one") {
 		t.Errorf("a program without connections: %v; want a refusal that says what to do", err)
