@@ -189,7 +189,7 @@ static __always_inline struct slot *slot_of(__u64 g)
 /* A goroutine parks. gpp is 0 unless it waits in the netpoller. */
 static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u64 caller, __u64 fp)
 {
-	__u64 now = bpf_ktime_get_ns(), goid = user_u64(g + config.g_goid);
+	__u64 goid = user_u64(g + config.g_goid);
 	struct slot *slot;
 
 	if (!goid) {
@@ -216,7 +216,8 @@ static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u6
 	slot->stack = capture(pc, caller, fp, slot->stack);
 	if (gpp)
 		park_descriptor(slot, gpp);
-	slot->park_ns = now;
+	/* Last, so that what this program takes is not part of the wait. */
+	slot->park_ns = bpf_ktime_get_ns();
 	slot->open = 1;
 }
 
@@ -281,9 +282,9 @@ static __always_inline void finish_descriptor(struct wait_record *r, struct slot
 	finish_tcp(r, slot, pd);
 }
 
-/* The goroutine runs again, on this thread. m is its runtime.m; gpp_old what
+/* The goroutine runs again, on this thread, since now. m is its runtime.m; gpp_old what
  * rg or wg held when it woke, for a wait in the netpoller. */
-static __always_inline void finish(__u64 g, struct slot *slot, __u64 m, __u64 old)
+static __always_inline void finish(__u64 g, struct slot *slot, __u64 now, __u64 m, __u64 old)
 {
 	struct wait_record r = {
 		.type = RECORD_WAIT,
@@ -295,6 +296,7 @@ static __always_inline void finish(__u64 g, struct slot *slot, __u64 m, __u64 ol
 		.flags = slot->flags,
 		.park_ns = slot->park_ns,
 		.runnable_ns = slot->runnable_ns,
+		.resume_ns = now,
 		.waker_goid = slot->waker_goid,
 		.stack = slot->stack,
 		.pd = slot->pd,
@@ -302,7 +304,6 @@ static __always_inline void finish(__u64 g, struct slot *slot, __u64 m, __u64 ol
 		.outcome = OUTCOME_READY,
 	};
 
-	r.resume_ns = bpf_ktime_get_ns();
 	slot->open = 0;
 	if (slot->pd)
 		finish_descriptor(&r, slot, old);

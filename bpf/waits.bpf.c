@@ -70,13 +70,13 @@ int io_park(struct pt_regs *ctx)
 SEC("uprobe")
 int io_resume(struct pt_regs *ctx)
 {
-	__u64 g = REG_G(ctx);
+	__u64 g = REG_G(ctx), now = bpf_ktime_get_ns();
 	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
 
 	keep_own_stack(ctx);
 	count(HITS_RESUME);
 	if (slot && slot->open && in_target())
-		finish(g, slot, user_u64(g + config.g_m), reg_by_number(ctx, config.resume_old));
+		finish(g, slot, now, user_u64(g + config.g_m), reg_by_number(ctx, config.resume_old));
 	return 0;
 }
 
@@ -148,7 +148,7 @@ int all_ready(struct pt_regs *ctx)
 SEC("uprobe")
 int all_execute(struct pt_regs *ctx)
 {
-	__u64 g = REG_ARG0(ctx), old = 0;
+	__u64 g = REG_ARG0(ctx), old = 0, now = bpf_ktime_get_ns();
 	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
 
 	keep_own_stack(ctx);
@@ -157,7 +157,7 @@ int all_execute(struct pt_regs *ctx)
 		return 0;
 	if (slot->pd)
 		old = user_u64(slot->pd + (slot->write ? config.pd_wg : config.pd_rg));
-	finish(g, slot, user_u64(REG_G(ctx) + config.g_m), old);
+	finish(g, slot, now, user_u64(REG_G(ctx) + config.g_m), old);
 	return 0;
 }
 
