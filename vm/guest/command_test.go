@@ -31,8 +31,10 @@ func TestCommand(t *testing.T) {
 	pid := strconv.Itoa(program.PID())
 	t.Run("doctor", func(t *testing.T) { t.Log(netpolltrace(t, "doctor", "-p", pid)) })
 	t.Run("ps", func(t *testing.T) {
-		if out := netpolltrace(t, "ps", "-p", pid); !strings.Contains(out, "main.startTraffic") {
-			t.Errorf("ps does not show the reader\n%s", out)
+		idle := launch(t, "idle", "-conns=3")
+		defer idle.Close()
+		if out := netpolltrace(t, "ps", "-p", strconv.Itoa(idle.PID())); !strings.Contains(out, "main.readDialed") {
+			t.Errorf("ps does not show the readers\n%s", out)
 		}
 	})
 	t.Run("record and report", func(t *testing.T) {
