@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -46,6 +47,10 @@ type Pair struct {
 // bound might have its partner beyond: it is left out, and counted in
 // [Result.Edge]. Open waits and those that began before the recording are left
 // out as well.
+//
+// Where the trace's times are made up ([Wait.Squeezed]) nothing need overlap.
+// There a goroutine's waits are matched in their order, between those that are
+// sure.
 func Match(t *Trace, ours []wait.Wait, options Options) *Result {
 	m := matcher{
 		options: options,
@@ -122,6 +127,12 @@ func (m *matcher) oursByGoroutine(waits []wait.Wait) map[uint64][]timed[wait.Wai
 // goroutine walks the waits of one goroutine on both sides, in order of time.
 func (m *matcher) goroutine(traced []timed[Wait], recorded []timed[wait.Wait]) {
 	for len(traced) > 0 && len(recorded) > 0 {
+		if n := leadingSqueezed(traced); n > 0 {
+			k := recordedBefore(recorded, traced, n)
+			m.inOrder(traced[:n], recorded[:k])
+			traced, recorded = traced[n:], recorded[k:]
+			continue
+		}
 		t, r := traced[0], recorded[0]
 		here := t.overlap(r.span)
 		switch {
@@ -148,6 +159,50 @@ func (m *matcher) goroutine(traced []timed[Wait], recorded []timed[wait.Wait]) {
 	for _, r := range recorded {
 		m.extra(r)
 	}
+}
+
+// inOrder matches waits without times of their own. If one side has more, it is
+// not known which of them the other lacks: the last are taken for these.
+func (m *matcher) inOrder(traced []timed[Wait], recorded []timed[wait.Wait]) {
+	both := min(len(traced), len(recorded))
+	for i := range both {
+		m.pair(traced[i], recorded[i])
+	}
+	for _, t := range traced[both:] {
+		m.missing(t)
+	}
+	for _, r := range recorded[both:] {
+		m.extra(r)
+	}
+}
+
+// leadingSqueezed counts the waits before the first whose times are sure.
+func leadingSqueezed(traced []timed[Wait]) int {
+	for i, t := range traced {
+		if !t.wait.Squeezed {
+			return i
+		}
+	}
+	return len(traced)
+}
+
+// recordedBefore counts the recorded waits before the one that fits traced[n],
+// which is sure.
+func recordedBefore(recorded []timed[wait.Wait], traced []timed[Wait], n int) int {
+	if n == len(traced) { // they are the goroutine's last; none was moved ahead
+		end := traced[n-1].to
+		return sort.Search(len(recorded), func(i int) bool { return recorded[i].from > end })
+	}
+	sure := traced[n].span
+	for i, r := range recorded {
+		if r.from > sure.to {
+			return i
+		}
+		if here := sure.overlap(r.span); here > 0 && here >= overlapWithNext(recorded[i:], sure) {
+			return i
+		}
+	}
+	return len(recorded)
 }
 
 // overlapWithNext is how well the second of the waits fits.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/exp/trace"
+
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -133,6 +135,70 @@ func TestAClockThatIsSomewhatOffStillPairsRightly(t *testing.T) {
 	}
 	if dropped := traced.Waits[1500]; len(r.Missing) == 1 && r.Missing[0].Park != dropped.Park {
 		t.Errorf("missing is the wait of %d, want that of %d", r.Missing[0].Park, dropped.Park)
+	}
+}
+
+// squeeze moves what goroutine 1 to 3 did from the first wait to the last behind
+// a late stamp: the resume of the first.
+func squeeze(t *Trace, first, last int) {
+	late := t.Waits[last+3].Park - 10_000
+	for i := first; i <= last; i++ {
+		w := &t.Waits[i]
+		if i > first {
+			w.Park, w.Runnable = late+1, late+2
+			late += 2
+		}
+		late++
+		w.Running, w.Squeezed = late, true
+	}
+}
+
+func TestWaitsWithoutTimesOfTheirOwnAreMatchedInOrder(t *testing.T) {
+	const n = 1000
+	for _, c := range []struct {
+		name                  string
+		spoil                 func([]wait.Wait) []wait.Wait
+		pairs, missing, extra int
+	}{
+		{"all there", func(w []wait.Wait) []wait.Wait { return w }, 3 * n, 0, 0},
+		{"one dropped", func(w []wait.Wait) []wait.Wait { return slices.Delete(w, 1500, 1501) }, 3*n - 1, 1, 0},
+		{"one doubled", func(w []wait.Wait) []wait.Wait { return slices.Insert(w, 1500, w[1500]) }, 3 * n, 0, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			traced := pingPong(n)
+			ours := c.spoil(recorded(traced))
+			squeeze(traced, 1200, 1799)
+			r := match(traced, ours)
+			if len(r.Pairs) != c.pairs || len(r.Missing) != c.missing || len(r.Extra) != c.extra {
+				t.Errorf("want %d pairs, %d missing, %d extra; got\n%v", c.pairs, c.missing, c.extra, r)
+			}
+			if off := r.Total.OffWhole(); off != 0.06 || r.Total.Torn < 590 {
+				t.Errorf("%d pairs set aside, the others off by %.3f; want some 600, and 0.06", r.Total.Torn, off)
+			}
+		})
+	}
+}
+
+func TestTimesThatAreMadeUpAreFound(t *testing.T) {
+	const unit = int64(clockUnit)
+	s := newStamps(26)
+	for _, event := range []struct {
+		at     int64
+		thread trace.ThreadID
+	}{
+		{1000 * unit, 1}, {1000*unit + 1, 2}, {1000*unit + 2, 3}, // three in one unit
+		{1001 * unit, 2}, {2000 * unit, 1}, // the latter too late
+		{2000*unit + 1, 2}, {2000*unit + 2, 3}, {2000*unit + 3, 2}, {2001 * unit, 2}, {2002 * unit, 3},
+	} {
+		s.add(event.at, event.thread)
+	}
+	for at, want := range map[int64]bool{
+		1000 * unit: false, 1000*unit + 1: false, 1001 * unit: false,
+		2000 * unit: true, 2000*unit + 1: true, 2000*unit + 3: true, 2001 * unit: false,
+	} {
+		if s.squeezed(at) != want {
+			t.Errorf("%d is made up: %v, want %v", at, !want, want)
+		}
 	}
 }
 

@@ -30,8 +30,9 @@ type Result struct {
 // Part compares one part of all pairs of which it was measured.
 type Part struct {
 	Trace, Ours time.Duration // sums
-	// Torn are the pairs whose two sides were torn apart (see tornBeyond), and
-	// their sums, which are part of those above.
+	// Torn are the pairs whose two sides were torn apart (see tornBeyond) or have
+	// no times of their own in the trace ([Wait.Squeezed]), and their sums, which
+	// are part of those above.
 	Torn                int
 	TornTrace, TornOurs time.Duration
 	differences         []time.Duration
@@ -51,9 +52,10 @@ func (r *Result) addPair(p Pair) {
 	if traceReasons[p.Ours.Reason] != p.Trace.Reason {
 		r.WrongReason = append(r.WrongReason, p)
 	}
-	r.Total.add(p.Trace.Running-p.Trace.Park, p.Ours.Total)
-	r.Until.add(p.Trace.Runnable-p.Trace.Park, untilRunnable(&p.Ours))
-	r.Sched.add(p.Trace.Running-p.Trace.Runnable, p.Ours.Sched)
+	t := p.Trace
+	r.Total.add(t.Running-t.Park, p.Ours.Total, t.Squeezed)
+	r.Until.add(t.Runnable-t.Park, untilRunnable(&p.Ours), t.Squeezed)
+	r.Sched.add(t.Running-t.Runnable, p.Ours.Sched, t.Squeezed)
 }
 
 // untilRunnable is unmeasured unless the wait was split as it should be: either
@@ -69,7 +71,7 @@ func untilRunnable(w *wait.Wait) time.Duration {
 	}
 }
 
-func (p *Part) add(trace int64, ours time.Duration) {
+func (p *Part) add(trace int64, ours time.Duration, squeezed bool) {
 	if ours == wait.Unmeasured {
 		return
 	}
@@ -77,7 +79,7 @@ func (p *Part) add(trace int64, ours time.Duration) {
 	p.Trace += time.Duration(trace)
 	p.Ours += ours
 	p.differences = append(p.differences, difference)
-	if difference.Abs() > tornBeyond {
+	if squeezed || difference.Abs() > tornBeyond {
 		p.Torn++
 		p.TornTrace += time.Duration(trace)
 		p.TornOurs += ours

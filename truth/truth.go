@@ -32,6 +32,9 @@ type Wait struct {
 	Running  int64
 	Reason   string       // in the execution tracer's words: network, sync, ...
 	Frames   []wait.Frame // innermost first; shared, not to be changed
+	// Squeezed tells that one of the three moments lies in a stretch of the trace
+	// whose times are made up: see [stamps].
+	Squeezed bool
 }
 
 // Trace is what an execution trace says about waits.
@@ -80,7 +83,10 @@ func Read(r io.Reader) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading execution trace: %w", err)
 	}
-	c := collector{goroutines: make(map[trace.GoID]*open), frames: make(map[trace.Stack][]wait.Frame)}
+	c := collector{
+		goroutines: make(map[trace.GoID]*open), frames: make(map[trace.Stack][]wait.Frame),
+		stamps: newStamps(minor),
+	}
 	for {
 		event, err := events.ReadEvent()
 		if err == io.EOF { // wrapped, it is the end of a cut file
@@ -122,6 +128,7 @@ type collector struct {
 	goroutines map[trace.GoID]*open
 	frames     map[trace.Stack][]wait.Frame
 	marks      []mark
+	stamps     *stamps
 	begun      bool
 }
 
@@ -139,6 +146,7 @@ func (c *collector) add(event trace.Event) {
 		c.trace.Start = now
 	}
 	c.trace.End = max(c.trace.End, now)
+	c.stamps.add(now, event.Thread())
 	switch event.Kind() {
 	case trace.EventLog:
 		if log := event.Log(); log.Category == "clock" {
@@ -211,6 +219,10 @@ func (c *collector) finish() *Trace {
 			c.trace.CutStart++
 		}
 		c.trace.CutEnd++
+	}
+	for i := range c.trace.Waits {
+		w := &c.trace.Waits[i]
+		w.Squeezed = c.stamps.squeezed(w.Park) || c.stamps.squeezed(w.Runnable) || c.stamps.squeezed(w.Running)
 	}
 	slices.SortStableFunc(c.trace.Waits, func(a, b Wait) int { return cmp.Compare(a.Park, b.Park) })
 	return &c.trace
