@@ -13,40 +13,23 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/compatibility"
+	"github.com/netpolltrace/netpolltrace/testprogram"
 )
 
 var update = flag.Bool("update", false, "write offsets.json and the table of docs/compatibility.md")
 
-// releases are those in NETPOLLTRACE_GO_VERSIONS, such as "1.18.10 1.26.8",
-// which the go command downloads if they are not there.
-func releases(t *testing.T) []version {
-	t.Helper()
-	named := strings.Fields(os.Getenv("NETPOLLTRACE_GO_VERSIONS"))
-	if len(named) == 0 {
-		t.Skip("NETPOLLTRACE_GO_VERSIONS is empty: it lists the releases of Go to test with")
-	}
-	var all []version
-	for _, name := range named {
-		release, ok := parseVersion("go" + name)
-		if !ok {
-			t.Fatalf("%q is no release of Go", name)
-		}
-		all = append(all, release)
-	}
-	return all
-}
-
 // TestReleases repeats the tests of this package with other releases of Go. Of
 // several patch releases of one version the newest is tried in all variants, the
-// others in one for each CPU. "make test-go" runs it.
+// others in one for each CPU; variants that the runtime has no part in are left to
+// the oldest and the newest release. "make test-go" runs it.
 func TestReleases(t *testing.T) {
-	all := releases(t)
+	all := testprogram.Releases(t)
 	table, err := compatibility.Read("../docs/compatibility.md", "executables", "amd64", "arm64")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, release := range all {
-		failed, complete := tryRelease(t, release, superseded(release, all))
+		failed, complete := tryRelease(t, release, all)
 		if !*update || !complete {
 			continue
 		}
@@ -55,7 +38,7 @@ func TestReleases(t *testing.T) {
 			if len(names) > 0 {
 				verdict = "not " + strings.Join(names, ", ")
 			}
-			table.Set(release.String(), arch, verdict)
+			table.Set(release, arch, verdict)
 		}
 		if err := table.Write(goversion.Compare); err != nil {
 			t.Fatal(err)
@@ -65,17 +48,19 @@ func TestReleases(t *testing.T) {
 
 // tryRelease returns the names of the variants that failed, by architecture, and
 // whether all were tried: a test can be skipped, or not asked for.
-func tryRelease(t *testing.T, release version, briefly bool) (failed map[string][]string, complete bool) {
+func tryRelease(t *testing.T, release string, all []string) (failed map[string][]string, complete bool) {
 	failed, complete = map[string][]string{"amd64": nil, "arm64": nil}, true
+	briefly := testprogram.Superseded(release, all)
+	atAnEnd := release == slices.MinFunc(all, goversion.Compare) || release == slices.MaxFunc(all, goversion.Compare)
 	for _, v := range variants {
-		if v.name == "PGO" && release.before(21, 0) {
+		if v.name == "PGO" && goversion.Compare(release, "go1.21") < 0 {
 			continue // -pgo does not take a file there
 		}
-		if briefly && v.name != variants[0].name && v.name != "arm64" {
+		if briefly && v.name != variants[0].name && v.name != "arm64" || v.flagsOnly && !atAnEnd {
 			continue
 		}
 		tried := false
-		passed := t.Run(release.String()+"/"+v.name, func(t *testing.T) {
+		passed := t.Run(release+"/"+v.name, func(t *testing.T) {
 			checkVariant(t, release, v)
 			tried = true
 		})
@@ -87,17 +72,9 @@ func tryRelease(t *testing.T, release version, briefly bool) (failed map[string]
 	return failed, complete
 }
 
-// superseded tells whether a newer patch release of the same version is among
-// the others.
-func superseded(release version, all []version) bool {
-	return slices.ContainsFunc(all, func(other version) bool {
-		return other.minor == release.minor && other.patch > release.patch
-	})
-}
-
 // checkVariant holds what is told of one executable against its toolchain.
-func checkVariant(t *testing.T, release version, v variant) {
-	p := build(t, v, toolchain(release.String()))
+func checkVariant(t *testing.T, release string, v variant) {
+	p := build(t, v, toolchain(release))
 	for _, c := range []struct {
 		name  string
 		check func(*testing.T, program)
@@ -114,17 +91,21 @@ func checkVariant(t *testing.T, release version, v variant) {
 // releases of Go, or with -update writes what they say into it. "make generate"
 // does that.
 func TestOffsetsOfReleases(t *testing.T) {
-	all := releases(t)
+	all := testprogram.Releases(t)
 	table, err := readOffsets()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, release := range all {
+		v, ok := parseVersion(release)
+		if !ok {
+			t.Fatalf("%s is not understood", release)
+		}
 		measured := measure(t, release)
-		entry, exact := table.lookup(release)
+		entry, exact := table.lookup(v)
 		switch {
 		case *update:
-			if table, err = table.with(release.String(), measured); err != nil {
+			if table, err = table.with(release, measured); err != nil {
 				t.Fatal(err)
 			}
 		case !exact:
@@ -139,9 +120,9 @@ func TestOffsetsOfReleases(t *testing.T) {
 }
 
 // measure builds a program and reads the offsets in its DWARF.
-func measure(t *testing.T, release version) map[string]uint32 {
+func measure(t *testing.T, release string) map[string]uint32 {
 	t.Helper()
-	l, err := dwarfLayout(build(t, variants[0], toolchain(release.String())).open(t))
+	l, err := dwarfLayout(build(t, variants[0], toolchain(release)).open(t))
 	if err != nil {
 		t.Fatal(err)
 	}

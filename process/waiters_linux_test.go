@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/testprogram"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -161,49 +162,45 @@ type waitersBuild struct {
 
 var waitersBuilds = []waitersBuild{
 	{"static", "", []string{"CGO_ENABLED=0"}, nil},
+	{"PIE stripped", "", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie", "-ldflags=-s -w"}},
 	{"stripped", "", []string{"CGO_ENABLED=0"}, []string{"-trimpath", "-ldflags=-s -w"}},
 	{"PIE", "", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie"}},
-	{"PIE stripped", "", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie", "-ldflags=-s -w"}},
 	{"cgo", "", []string{"CGO_ENABLED=1"}, []string{"-ldflags=-linkmode=external"}},
 	{"cgo PIE stripped", "", []string{"CGO_ENABLED=1"}, []string{"-buildmode=pie", "-ldflags=-linkmode=external -s -w"}},
 }
 
-// toolchainsVar names Go versions to build the program with as well, separated
-// by commas; each may have to be downloaded.
-const toolchainsVar = "NETPOLLTRACE_TOOLCHAINS"
-
-// builds are all builds that the environment allows.
-func builds(t *testing.T) []waitersBuild {
-	all := slices.Clone(waitersBuilds)
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Log("without gcc no builds with cgo")
-		all = slices.DeleteFunc(all, func(b waitersBuild) bool { return b.env[0] == "CGO_ENABLED=1" })
-	}
-	for version := range strings.SplitSeq(os.Getenv(toolchainsVar), ",") {
-		if version != "" {
-			all = append(all,
-				waitersBuild{version, version, []string{"CGO_ENABLED=0"}, nil},
-				waitersBuild{version + " PIE stripped", version, []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie", "-ldflags=-s -w"}})
-		}
-	}
-	return all
-}
-
 func TestTheSnapshotIsWhatTheProgramSaysOfItself(t *testing.T) {
-	for _, build := range builds(t) {
+	for _, build := range waitersBuilds {
 		t.Run(build.name, func(t *testing.T) {
-			p, b, v := runWaiters(t, buildWaiters(t, build.toolchain, build.env, build.flags...))
-			s, err := p.Goroutines(b)
-			if err != nil {
-				t.Fatal(err)
+			if _, err := exec.LookPath("gcc"); err != nil && build.env[0] == "CGO_ENABLED=1" {
+				t.Skip("gcc is missing, which builds it")
 			}
-			if s.GOMAXPROCS != v.GOMAXPROCS {
-				t.Errorf("GOMAXPROCS = %d, want %d", s.GOMAXPROCS, v.GOMAXPROCS)
-			}
-			compareStacks(t, b, s, v)
-			compareDescriptors(t, p, s, v)
+			checkSnapshot(t, build)
 		})
 	}
+}
+
+// "make test-go" runs it.
+func TestSnapshotsOfReleases(t *testing.T) {
+	for _, release := range testprogram.Releases(t) {
+		for _, build := range waitersBuilds[:2] {
+			build.toolchain = release
+			t.Run(release+"/"+build.name, func(t *testing.T) { checkSnapshot(t, build) })
+		}
+	}
+}
+
+func checkSnapshot(t *testing.T, build waitersBuild) {
+	p, b, v := runWaiters(t, buildWaiters(t, build.toolchain, build.env, build.flags...))
+	s, err := p.Goroutines(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.GOMAXPROCS != v.GOMAXPROCS {
+		t.Errorf("GOMAXPROCS = %d, want %d", s.GOMAXPROCS, v.GOMAXPROCS)
+	}
+	compareStacks(t, b, s, v)
+	compareDescriptors(t, p, s, v)
 }
 
 // compareStacks compares all goroutines but the main one, which goes on.

@@ -1,8 +1,10 @@
 package testprogram_test
 
 import (
+	"go/version"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,24 +112,17 @@ func TestACommandThatIsUnknownEndsTheProgram(t *testing.T) {
 	}
 }
 
-// TestProgramsBuildWithReleases builds all programs with the releases of Go in
-// NETPOLLTRACE_GO_VERSIONS, such as "1.18.10 1.27.4".
+// TestProgramsBuildWithReleases builds all programs with the oldest of the
+// releases.
 func TestProgramsBuildWithReleases(t *testing.T) {
-	versions := strings.Fields(os.Getenv("NETPOLLTRACE_GO_VERSIONS"))
-	if len(versions) == 0 {
-		t.Skip("NETPOLLTRACE_GO_VERSIONS is empty: it lists the releases of Go to test with")
-	}
+	oldest := slices.MinFunc(testprogram.Releases(t), version.Compare)
 	programs, err := os.ReadDir("../testdata/programs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, version := range versions {
-		t.Run(version, func(t *testing.T) {
-			for _, program := range programs {
-				if _, err := (testprogram.Build{Go: "go" + version}).Program(t.Context(), program.Name(), t.TempDir()); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+	for _, program := range programs {
+		if _, err := (testprogram.Build{Go: oldest}).Program(t.Context(), program.Name(), t.TempDir()); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -21,18 +21,10 @@ import (
 // These tests hold recordings of real programs against what the programs know
 // of themselves.
 
-const (
-	enoughMatched = 0.999
-	// The probes stamp before the park and after the resume, two traps and the
-	// trace's own two events further apart. So much the middle pair may differ,
-	// and the sum of all for each pair.
-	probesBetween = 4 * time.Microsecond
-	// Sums may differ by one per cent besides. "make bench" holds the whole sums
-	// against this on a quiet machine; here, where other tests run beside, those
-	// pairs are left out that the system tore apart. These must be few.
-	sumTolerance = 0.01
-	mostTorn     = 0.05
-)
+// exactly is how exact recordings are here. "make bench" holds the whole sums
+// against this on a quiet machine; here, where other tests run beside, pairs are
+// torn apart, but these must be few.
+var exactly = truth.Exactness{Between: 4 * time.Microsecond, Torn: 0.05}
 
 // modes are those that are recorded here, each with the trace's reasons that it
 // sees.
@@ -126,25 +118,14 @@ func TestEveryKindOfWaitIsRecorded(t *testing.T) {
 			program := start(t, path)
 			defer program.Close()
 			r, did := record(t, program, mode, []string{"run", "100", file})
-			result := compare(t, r, file, reasons)
-			checkReasons(t, result, reasons)
-			checkOutcomes(t, r, did)
+			check(t, compare(t, r, file, reasons).CheckReasons(reasons, 50))
+			check(t, truth.CheckOutcomes(r.Waits, did))
 		})
 	}
 }
 
 // compare holds a recording against the trace of the same time.
 func compare(t *testing.T, r *recording, file string, reasons []string) *truth.Result {
-	t.Helper()
-	result := match(t, r, file, reasons)
-	for name, part := range map[string]*truth.Part{"total": &result.Total, "until": &result.Until, "sched": &result.Sched} {
-		checkTimes(t, name, part)
-	}
-	return result
-}
-
-// match pairs the waits of a recording with those of the trace.
-func match(t *testing.T, r *recording, file string, reasons []string) *truth.Result {
 	t.Helper()
 	traced, err := truth.ReadFile(file)
 	if err != nil {
@@ -154,64 +135,14 @@ func match(t *testing.T, r *recording, file string, reasons []string) *truth.Res
 		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
 	})
 	t.Logf("\n%v", result)
-	if result.Matched() < enoughMatched || len(result.WrongReason) > 0 {
-		t.Errorf("%.3f %% of the waits matched, %d of them with another reason", 100*result.Matched(), len(result.WrongReason))
-	}
+	check(t, result.Check(exactly))
 	return result
 }
 
-func checkTimes(t *testing.T, name string, part *truth.Part) {
+func check(t *testing.T, err error) {
 	t.Helper()
-	if torn := float64(part.Torn) / float64(part.Measured()); torn > mostTorn {
-		t.Errorf("%s: %d of %d pairs differ by far", name, part.Torn, part.Measured())
-	}
-	if middle := part.Difference(0.5); middle.Abs() > probesBetween {
-		t.Errorf("%s: the middle one of the differences is %v", name, middle)
-	}
-	trace, ours := part.Trace-part.TornTrace, part.Ours-part.TornOurs
-	allowed := time.Duration(sumTolerance*float64(trace)) + time.Duration(part.Measured()-part.Torn)*probesBetween
-	if (ours - trace).Abs() > allowed {
-		t.Errorf("%s: the sum of those not torn apart is %v, the trace's %v", name, ours, trace)
-	}
-}
-
-// checkReasons wants waits of each reason among the pairs: those that are not
-// there at all would match as well.
-func checkReasons(t *testing.T, result *truth.Result, reasons []string) {
-	t.Helper()
-	seen := make(map[string]int)
-	for _, pair := range result.Pairs {
-		seen[pair.Trace.Reason]++
-	}
-	t.Logf("pairs by reason: %v", seen)
-	for _, reason := range reasons {
-		if seen[reason] < 50 {
-			t.Errorf("%d pairs of %q, want at least 50", seen[reason], reason)
-		}
-	}
-}
-
-// mostUnknown is of how many waits it may not be known how they ended: a
-// deadline that comes while a goroutine is about to park wakes nobody.
-const mostUnknown = 3
-
-// checkOutcomes: the trace does not tell how a wait ended; the program does.
-func checkOutcomes(t *testing.T, r *recording, did testprogram.Result) {
-	t.Helper()
-	seen := make(map[wait.Outcome]int)
-	for _, w := range r.Waits {
-		seen[w.Outcome]++
-	}
-	short := 0
-	for _, outcome := range []wait.Outcome{wait.OutcomeTimeout, wait.OutcomeInterrupted, wait.OutcomeClosed} {
-		atLeast, _ := strconv.Atoi(did[string(outcome)])
-		if atLeast == 0 {
-			t.Errorf("the program knows of no wait that ended as %s", outcome)
-		}
-		short += max(0, atLeast-seen[outcome])
-	}
-	if short > min(seen[wait.OutcomeUnknown], mostUnknown) {
-		t.Errorf("waits ended as %v, the program knows of at least %v", seen, did)
+	if err != nil {
+		t.Error(err)
 	}
 }
 

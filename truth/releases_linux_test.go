@@ -4,10 +4,8 @@ import (
 	"flag"
 	"go/version"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
+	"runtime"
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/compatibility"
@@ -18,67 +16,21 @@ import (
 
 var update = flag.Bool("update", false, "write what TestReleases finds to docs/compatibility.md")
 
-// variant is a way to build a program that is met in production.
-type variant struct {
-	name  string
-	since string // the first release of Go that can
-	cgo   bool   // takes a C compiler
-	flags []string
-}
-
-func variants(t *testing.T) []variant {
-	profile := func(name string) []string {
-		path, err := filepath.Abs(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []string{"-pgo=" + path}
-	}
-	return []variant{
-		{name: "static"},
-		{name: "PIE", flags: []string{"-buildmode=pie"}},
-		{name: "cgo", cgo: true, flags: []string{"-ldflags=-linkmode=external"}},
-		{name: "stripped", flags: []string{"-ldflags=-s -w"}},
-		{name: "race", cgo: true, flags: []string{"-race"}},
-		{name: "PGO of a server", since: "go1.21", flags: profile("../gobinary/testdata/server.pgo")},
-		{name: "PGO of channels", since: "go1.21", flags: profile("testdata/channels.pgo")},
-	}
-}
-
-func (v variant) build(release string) testprogram.Build {
-	cgo := "CGO_ENABLED=0"
-	if v.cgo {
-		cgo = "CGO_ENABLED=1"
-	}
-	return testprogram.Build{Go: release, Flags: v.flags, Env: []string{cgo}}
-}
-
-// TestReleases records programs built by other releases of Go: those in
-// NETPOLLTRACE_GO_VERSIONS, such as "1.18.10 1.26.8", which the go command
-// downloads if they are not there. Of several patch releases of one version the
-// newest is tried in all variants, the others in one. "make test-go" runs it.
+// TestReleases records programs built by other releases of Go. Of several patch
+// releases of one version the newest is tried in all variants, the others in one.
+// "make test-go" runs it.
 func TestReleases(t *testing.T) {
-	releases := strings.Fields(os.Getenv("NETPOLLTRACE_GO_VERSIONS"))
-	if len(releases) == 0 {
-		t.Skip("NETPOLLTRACE_GO_VERSIONS is empty: it lists the releases of Go to test with")
-	}
+	releases := testprogram.Releases(t)
 	if os.Geteuid() != 0 {
 		t.Skip("recording needs root")
 	}
-	for i := range releases {
-		releases[i] = "go" + releases[i]
-	}
-	all := variants(t)
-	table := releaseTable(t, all)
+	table := releaseTable(t)
 	for _, release := range releases {
-		superseded := slices.ContainsFunc(releases, func(other string) bool {
-			return version.Lang(other) == version.Lang(release) && version.Compare(other, release) > 0
-		})
-		for _, v := range all {
-			if superseded && v.name != all[0].name || version.Compare(release, v.since) < 0 {
+		for i, v := range testprogram.Variants {
+			if i > 0 && testprogram.Superseded(release, releases) || !v.With(release) {
 				continue
 			}
-			t.Run(release+"/"+v.name, func(t *testing.T) { table.Set(release, v.name, try(t, release, v)) })
+			t.Run(release+"/"+v.Name, func(t *testing.T) { table.Set(release, v.Name, try(t, release, v)) })
 		}
 		if !*update {
 			continue
@@ -89,11 +41,11 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-func releaseTable(t *testing.T, all []variant) *compatibility.Table {
+func releaseTable(t *testing.T) *compatibility.Table {
 	t.Helper()
 	var columns []string
-	for _, v := range all {
-		columns = append(columns, v.name)
+	for _, v := range testprogram.Variants {
+		columns = append(columns, v.Name)
 	}
 	table, err := compatibility.Read("../docs/compatibility.md", "releases of Go", columns...)
 	if err != nil {
@@ -103,13 +55,8 @@ func releaseTable(t *testing.T, all []variant) *compatibility.Table {
 }
 
 // try records one program in each mode, and says how that went for the table.
-func try(t *testing.T, release string, v variant) (verdict string) {
-	if v.cgo {
-		if _, err := exec.LookPath("gcc"); err != nil {
-			t.Skipf("gcc is missing, which builds %s", v.name)
-		}
-	}
-	path, err := v.build(release).Program(t.Context(), "truthful", t.TempDir())
+func try(t *testing.T, release string, v testprogram.Variant) (verdict string) {
+	path, err := v.Build(t, release, runtime.GOARCH).Program(t.Context(), "truthful", t.TempDir())
 	if err != nil {
 		t.Error(err)
 		return "not built"
@@ -132,18 +79,11 @@ func try(t *testing.T, release string, v variant) (verdict string) {
 	return "exact"
 }
 
-// tryMode wants each wait of the trace to be in the recording, and no other.
 func tryMode(t *testing.T, path string, mode probes.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
 	r, did := recordReadable(t, path, mode, file)
-	result := match(t, r, file, modes[mode])
-	if unpaired := len(result.Missing) + len(result.Extra); unpaired > 0 {
-		t.Errorf("%d waits are in the trace or in the recording only", unpaired)
-	}
-	checkTimes(t, "total", &result.Total)
-	checkTimes(t, "until", &result.Until)
-	checkReasons(t, result, modes[mode])
-	checkOutcomes(t, r, did)
+	check(t, compare(t, r, file, modes[mode]).CheckReasons(modes[mode], 50))
+	check(t, truth.CheckOutcomes(r.Waits, did))
 	t.Logf("unmeasured: %v", r.meta.Unmeasured)
 }
 

@@ -122,6 +122,16 @@ func (r *Result) Matched() float64 {
 	return float64(len(r.Pairs)) / float64(all)
 }
 
+// namedPart is a part and what it is called.
+type namedPart struct {
+	name string
+	*Part
+}
+
+func (r *Result) parts() []namedPart {
+	return []namedPart{{"total", &r.Total}, {"until", &r.Until}, {"sched", &r.Sched}}
+}
+
 // listed bounds how many single waits a summary names.
 const listed = 5
 
@@ -132,10 +142,7 @@ func (r *Result) String() string {
 		len(r.Pairs), 100*r.Matched(), len(r.Missing), len(r.Extra), len(r.WrongReason), r.Edge, r.clockError)
 	fmt.Fprintf(&out, "%-8s %9s %14s %14s %9s %6s %12s %12s %12s %12s %12s %12s\n",
 		"part", "measured", "trace", "ours", "off", "torn", "off whole", "p1", "p5", "p50", "p95", "p99")
-	for _, part := range []struct {
-		name string
-		*Part
-	}{{"total", &r.Total}, {"until", &r.Until}, {"sched", &r.Sched}} {
+	for _, part := range r.parts() {
 		fmt.Fprintf(&out, "%-8s %9d %14v %14v %+8.2f%% %6d %+11.2f%% %12v %12v %12v %12v %12v\n",
 			part.name, part.Measured(), part.Trace, part.Ours, 100*part.Off(), part.Torn, 100*part.OffWhole(),
 			part.Difference(0.01), part.Difference(0.05), part.Difference(0.5), part.Difference(0.95), part.Difference(0.99))

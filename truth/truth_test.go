@@ -2,10 +2,8 @@ package truth_test
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,23 +57,18 @@ func monotonic(t *testing.T) int64 {
 }
 
 func TestTraceOfALiveProgram(t *testing.T) {
-	check(t, trace(t, ""))
+	checkTrace(t, trace(t, ""))
 }
 
 // Until Go 1.21 a trace has its own clock and another format; new releases may
 // bring a third.
-func TestTraceOfEachToolchain(t *testing.T) {
-	const variable = "NETPOLLTRACE_TOOLCHAINS"
-	toolchains := os.Getenv(variable)
-	if toolchains == "" {
-		t.Skipf("no Go versions named in %s, such as go1.18.10,go1.27.4", variable)
-	}
-	for toolchain := range strings.SplitSeq(toolchains, ",") {
-		t.Run(toolchain, func(t *testing.T) { check(t, trace(t, toolchain)) })
+func TestTracesOfReleases(t *testing.T) {
+	for _, release := range testprogram.Releases(t) {
+		t.Run(release, func(t *testing.T) { checkTrace(t, trace(t, release)) })
 	}
 }
 
-func check(t *testing.T, of traced) {
+func checkTrace(t *testing.T, of traced) {
 	t.Run("times are CLOCK_MONOTONIC", func(t *testing.T) {
 		if of.Start < of.before || of.End > of.after || of.ClockError > 100*time.Microsecond {
 			t.Errorf("trace from %d to %d (within %v), made between %d and %d",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -60,9 +61,9 @@ func pack(ctx context.Context, root, archive string) error {
 	return nil
 }
 
-// withArguments makes an archive of another and the arguments of a machine's
+// withArguments makes one archive of others and the arguments of a machine's
 // test: the kernel unpacks archives that follow each other.
-func withArguments(ctx context.Context, archive, dir string, args []string) (string, error) {
+func withArguments(ctx context.Context, archives []string, dir string, args []string) (string, error) {
 	own := filepath.Join(dir, "arguments")
 	if err := os.Mkdir(own, 0o755); err != nil {
 		return "", err
@@ -74,13 +75,13 @@ func withArguments(ctx context.Context, archive, dir string, args []string) (str
 	if err := pack(ctx, own, small); err != nil {
 		return "", err
 	}
-	both := filepath.Join(dir, "initrd")
-	out, err := os.Create(both)
+	all := filepath.Join(dir, "initrd")
+	out, err := os.Create(all)
 	if err != nil {
 		return "", err
 	}
 	defer out.Close()
-	for _, name := range []string{archive, small} {
+	for _, name := range append(slices.Clone(archives), small) {
 		in, err := os.Open(name)
 		if err != nil {
 			return "", err
@@ -88,8 +89,8 @@ func withArguments(ctx context.Context, archive, dir string, args []string) (str
 		_, err = io.Copy(out, in)
 		in.Close()
 		if err != nil {
-			return "", fmt.Errorf("packing %s: %w", both, err)
+			return "", fmt.Errorf("packing %s: %w", all, err)
 		}
 	}
-	return both, nil
+	return all, nil
 }

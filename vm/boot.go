@@ -24,10 +24,16 @@ var (
 	statusLine  = regexp.MustCompile(`(?m)^` + statusWord + ` (\d+)`)
 )
 
-// accelerator has one thread emulate both processors by turns. With a thread
-// for each, their clocks drift apart, and one may run code that the other has
-// just patched, as attaching a probe does: Linux 7.2 died of it.
-const accelerator = "tcg,thread=single"
+// clock makes a machine's time the number of instructions that it has executed,
+// 4 ns each, and skips time in which all its processors wait. So nothing that
+// the real machine does meanwhile shows in a guest's times; and one thread
+// emulates all processors by turns. Where two did, one ran into code that the
+// other had just patched, as attaching a probe does: Linux 7.2 died of it.
+// See https://www.qemu.org/docs/master/devel/tcg-icount.html.
+const clock = "shift=2,sleep=off"
+
+// memory of a machine, in MiB: it holds the archives and what is unpacked of them.
+const memory = "2048"
 
 // Run is what came of a machine.
 type Run struct {
@@ -39,17 +45,17 @@ type Run struct {
 
 // Boot has a machine run its test with these arguments, and returns when it has
 // switched itself off. The context should have a deadline: a machine may hang.
-// The kernels are Fetch's and the archive is Build's; dir is for files of this
-// boot's own.
-func Boot(ctx context.Context, m Machine, kernels, archive, dir string, args ...string) (*Run, error) {
-	args = append([]string{"-test.v=test2json", "-programs=" + Programs, "-kernel=" + m.Kernel}, args...)
-	initrd, err := withArguments(ctx, archive, dir, args)
+// The kernels are Fetch's, the archives Build's and others to go with it; dir is
+// for files of this boot's own.
+func Boot(ctx context.Context, m Machine, kernels string, archives []string, dir string, args ...string) (*Run, error) {
+	args = append([]string{"-test.v=test2json", "-programs=" + Programs, "-releases=" + Releases, "-kernel=" + m.Kernel}, args...)
+	initrd, err := withArguments(ctx, archives, dir, args)
 	if err != nil {
 		return nil, err
 	}
 	hardware := hardwareOf[m.Arch]
 	qemu := exec.CommandContext(ctx, hardware.qemu, append(slices.Clone(hardware.options),
-		"-accel", accelerator, "-m", "1024", "-smp", "2", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+		"-accel", "tcg", "-icount", clock, "-m", memory, "-smp", "2", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
 		"-kernel", kernelFile(kernels, m), "-initrd", initrd,
 		"-append", "console="+hardware.console+" loglevel=1 panic=-1")...)
 	// No machine outlives a test that is killed; the signal comes when the

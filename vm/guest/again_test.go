@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -99,14 +98,9 @@ func openToUsers(t *testing.T) {
 func recordEverywhere(t *testing.T) {
 	config := session.Config{Mode: probes.ModeIO, Features: known}
 	t.Run("waits", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "trace")
 		program := launch(t, "truthful")
 		defer program.Close()
-		r, did := record(t, program, config, []string{"run", "20", file})
-		t.Logf("%q", r.meta.Probes)
-		checkAgainstTrace(t, r, file, config.Mode)
-		checkOutcomes(t, r, did[0])
-		checkDescriptors(t, r)
+		checkTruthful(t, program, config)
 	})
 	t.Run("peers", func(t *testing.T) { recordChurn(t, config) })
 	t.Run("threads", func(t *testing.T) {

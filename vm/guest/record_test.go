@@ -7,6 +7,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/testprogram"
 )
 
 // The ways to put probes into a program.
@@ -111,14 +112,22 @@ func recordAll(t *testing.T, config session.Config, sees sight) {
 }
 
 func recordTruthful(t *testing.T, config session.Config, sees sight) {
-	file := filepath.Join(t.TempDir(), "trace")
 	program := launch(t, "truthful")
 	defer program.Close()
+	checkParts(t, checkTruthful(t, program, config), sees)
+}
+
+// checkTruthful records the program truthful and holds that against what it knows
+// of itself.
+func checkTruthful(t *testing.T, program *testprogram.Process, config session.Config) *recording {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "trace")
 	r, did := record(t, program, config, []string{"run", "30", file})
+	t.Logf("%q", r.meta.Probes)
 	checkAgainstTrace(t, r, file, config.Mode)
 	checkOutcomes(t, r, did[0])
 	checkDescriptors(t, r)
-	checkParts(t, r, sees)
+	return r
 }
 
 func recordDelays(t *testing.T, config session.Config, sees sight) {

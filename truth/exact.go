@@ -1,0 +1,101 @@
+package truth
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Exactness is by how much the times of a recording may differ from those of the
+// trace where their waits are the same.
+type Exactness struct {
+	// Between is what lies between the probes' stamps and the trace's two: the
+	// probes stamp before the park and after the resume. So much may the middle
+	// pair differ, and the sum of all for each pair twice that: where caches are
+	// cold it takes longer.
+	Between time.Duration
+	// Torn is the share of pairs, from 0 to 1, that may have been torn apart.
+	Torn float64
+}
+
+// sumTolerance is by how much sums may differ besides, without the pairs that
+// were torn apart.
+const sumTolerance = 0.01
+
+// Check returns what keeps the recording from being exact: waits that one side
+// lacks, other reasons, other times.
+func (r *Result) Check(e Exactness) error {
+	var faults []error
+	if unpaired := len(r.Missing) + len(r.Extra); unpaired > 0 || len(r.Pairs) == 0 {
+		faults = append(faults, fmt.Errorf("%d waits are in both the trace and the recording, %d in the trace only, %d in the recording only",
+			len(r.Pairs), len(r.Missing), len(r.Extra)))
+	}
+	if n := len(r.WrongReason); n > 0 {
+		faults = append(faults, fmt.Errorf("%d waits have another reason", n))
+	}
+	for _, part := range r.parts() {
+		faults = append(faults, part.check(part.name, e))
+	}
+	return errors.Join(faults...)
+}
+
+func (p *Part) check(name string, e Exactness) error {
+	var faults []error
+	if torn := float64(p.Torn) / float64(p.Measured()); torn > e.Torn {
+		faults = append(faults, fmt.Errorf("%s: %d of %d pairs differ by far", name, p.Torn, p.Measured()))
+	}
+	if middle := p.Difference(0.5); middle.Abs() > e.Between {
+		faults = append(faults, fmt.Errorf("%s: the middle one of the differences is %v", name, middle))
+	}
+	trace, ours := p.Trace-p.TornTrace, p.Ours-p.TornOurs
+	allowed := time.Duration(sumTolerance*float64(trace)) + time.Duration(p.Measured()-p.Torn)*2*e.Between
+	if (ours - trace).Abs() > allowed {
+		faults = append(faults, fmt.Errorf("%s: the sum of those not torn apart is %v, the trace's %v", name, ours, trace))
+	}
+	return errors.Join(faults...)
+}
+
+// CheckReasons wants so many pairs of each of the trace's reasons: waits that are
+// on neither side agree as well.
+func (r *Result) CheckReasons(reasons []string, atLeast int) error {
+	seen := make(map[string]int)
+	for _, pair := range r.Pairs {
+		seen[pair.Trace.Reason]++
+	}
+	var faults []error
+	for _, reason := range reasons {
+		if seen[reason] < atLeast {
+			faults = append(faults, fmt.Errorf("%d pairs of %q, want at least %d", seen[reason], reason, atLeast))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// mostUnknown is of how many waits it may not be known how they ended: a
+// deadline that comes while a goroutine is about to park wakes nobody.
+const mostUnknown = 3
+
+// CheckOutcomes holds how waits ended, which the trace does not tell, against
+// what testdata/programs/truthful says of itself: its words by outcome, each a
+// lower bound.
+func CheckOutcomes(waits []wait.Wait, said map[string]string) error {
+	seen := make(map[wait.Outcome]int)
+	for i := range waits {
+		seen[waits[i].Outcome]++
+	}
+	short := 0
+	for _, outcome := range []wait.Outcome{wait.OutcomeTimeout, wait.OutcomeInterrupted, wait.OutcomeClosed} {
+		atLeast, err := strconv.Atoi(said[string(outcome)])
+		if err != nil || atLeast == 0 {
+			return fmt.Errorf("the program says of waits that ended as %s: %q", outcome, said[string(outcome)])
+		}
+		short += max(0, atLeast-seen[outcome])
+	}
+	if short > min(seen[wait.OutcomeUnknown], mostUnknown) {
+		return fmt.Errorf("waits ended as %v, the program knows of at least %v", seen, said)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package vm_test
+
+import (
+	"fmt"
+	"go/version"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/netpolltrace/netpolltrace/compatibility"
+	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/vm"
+)
+
+// onArm64 is the machine that records the programs of releases of Go.
+var onArm64 = vm.Machine{Kernel: "6.12", Arch: "arm64"}
+
+// oldestOnArm64 is the first version of Go that is tried there.
+const oldestOnArm64 = "go1.22"
+
+// cell is one program: what built it, and how.
+type cell struct {
+	release string
+	variant testprogram.Variant
+}
+
+// dir is where the program is, from the archive's root.
+func (c cell) dir() string { return filepath.Join(vm.Releases, c.release, c.variant.Slug()) }
+
+// TestReleases records programs of other releases of Go on arm64: the newest in
+// all variants, the newest patch releases of the other versions in the usual
+// ones. "make test-go" runs it.
+func TestReleases(t *testing.T) {
+	cells := cellsOf(testprogram.Releases(t))
+	if len(cells) == 0 {
+		t.Skipf("none of the releases is %s or newer", oldestOnArm64)
+	}
+	kernels, err := vm.Fetch(t.Context(), []vm.Machine{onArm64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := vm.Build(t.Context(), onArm64.Arch, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := boot(t, onArm64, kernels, []string{base, buildCells(t, cells)}, "-test.run=^TestReleases$")
+	if *update {
+		writeReleases(t, cells, run)
+	}
+}
+
+func cellsOf(releases []string) []cell {
+	newest := slices.MaxFunc(releases, version.Compare)
+	var cells []cell
+	for _, release := range releases {
+		if version.Compare(release, oldestOnArm64) < 0 || testprogram.Superseded(release, releases) {
+			continue
+		}
+		for _, v := range testprogram.Variants {
+			if v.Usual || release == newest {
+				cells = append(cells, cell{release, v})
+			}
+		}
+	}
+	return cells
+}
+
+// buildCells builds the programs and packs them.
+func buildCells(t *testing.T, cells []cell) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, c := range cells {
+		dir := filepath.Join(root, c.dir())
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.variant.Build(t, c.release, onArm64.Arch).Program(t.Context(), "truthful", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive := filepath.Join(t.TempDir(), "releases.cpio")
+	if err := vm.Pack(t.Context(), root, archive, testprogram.CompilerFor(onArm64.Arch)); err != nil {
+		t.Fatal(err)
+	}
+	return archive
+}
+
+func writeReleases(t *testing.T, cells []cell, run *vm.Run) {
+	t.Helper()
+	var columns []string
+	for _, v := range testprogram.Variants {
+		columns = append(columns, v.Name)
+	}
+	table, err := compatibility.Read("../docs/compatibility.md", "releases of Go on arm64", columns...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cells {
+		name := fmt.Sprintf("TestReleases/%s/%s", c.release, c.variant.Slug())
+		table.Set(c.release, c.variant.Name, strings.Replace(verdict(run.Tests, name), "true", "exact", 1))
+	}
+	if err := table.Write(version.Compare); err != nil {
+		t.Fatal(err)
+	}
+}
