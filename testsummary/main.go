@@ -63,6 +63,9 @@ func (s *summary) read(in io.Reader) error {
 		if line != "" {
 			s.line(line)
 		}
+		if lines.Buffered() == 0 {
+			_ = s.out.Flush() // people wait for it; end says whether that worked
+		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
