@@ -20,7 +20,8 @@ GO_VERSIONS ?= 1.18.10 1.19.13 1.20.14 1.21.13 1.22.12 1.23.2 1.23.11 1.23.12 \
 	1.24.5 1.24.13 1.25.3 1.25.14 1.26.8 1.26.11 1.27.0 1.27.4
 
 test-go: export NETPOLLTRACE_GO_VERSIONS = $(GO_VERSIONS)
-test-go: tracefs ## read and record programs of Go 1.18 to 1.27 in all builds, on arm64 in QEMU; GO_VERSIONS names others; they are downloaded
+test-go: export NETPOLLTRACE_BUILDS = $(BUILDS)
+test-go: tracefs ## read and record programs of Go 1.18 to 1.27, on arm64 in QEMU; they are downloaded; GO_VERSIONS names others, BUILDS=usual tries fewer
 	{ go test -json -p 1 -timeout 60m -run Releases ./testprogram ./process || true; \
 	go test -json -p 1 -timeout 60m -run Releases ./gobinary ./truth ./vm $(if $(UPDATE),-update); \
 	} | go run ./testsummary $(if $(V),-v)

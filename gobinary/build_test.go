@@ -20,8 +20,8 @@ type variant struct {
 	env   []string // besides the test's own
 	cgo   bool
 	needs string // a program without which it cannot be built
-	// flagsOnly: what sets it apart is the same with each release of Go.
-	flagsOnly bool
+	// unusual: not tried with each release of Go where time is short.
+	unusual bool
 }
 
 var (
@@ -35,17 +35,17 @@ var (
 var variants = []variant{
 	{name: "static"},
 	{name: "static stripped", args: []string{strip}},
-	{name: "trimmed", args: []string{"-trimpath", strip}, flagsOnly: true},
+	{name: "trimmed", args: []string{"-trimpath", strip}, unusual: true},
 	{name: "PIE", args: []string{pie}},
 	{name: "PIE stripped", args: []string{pie, strip}},
 	{name: "cgo", args: []string{external}, cgo: true, needs: "gcc"},
 	{name: "cgo stripped", args: []string{stripExt}, cgo: true, needs: "gcc"},
 	{name: "cgo PIE", args: []string{pie, external}, cgo: true, needs: "gcc"},
 	{name: "cgo PIE stripped", args: []string{pie, stripExt}, cgo: true, needs: "gcc"},
-	{name: "PGO", args: []string{"-pgo=../server.pgo"}},
-	{name: "race", args: []string{"-race"}, cgo: true, needs: "gcc"},
-	{name: "debug", args: []string{"-gcflags=all=-N -l"}},
-	{name: "v3", env: []string{"GOAMD64=v3"}, flagsOnly: true},
+	{name: "PGO", args: []string{"-pgo=../server.pgo"}, unusual: true},
+	{name: "race", args: []string{"-race"}, cgo: true, needs: "gcc", unusual: true},
+	{name: "debug", args: []string{"-gcflags=all=-N -l"}, unusual: true},
+	{name: "v3", env: []string{"GOAMD64=v3"}, unusual: true},
 	{name: "arm64", env: []string{"GOARCH=arm64"}},
 	{name: "arm64 PIE stripped", args: []string{pie, strip}, env: []string{"GOARCH=arm64"}},
 }

@@ -20,8 +20,7 @@ var update = flag.Bool("update", false, "write offsets.json and the table of doc
 
 // TestReleases repeats the tests of this package with other releases of Go. Of
 // several patch releases of one version the newest is tried in all variants, the
-// others in one for each CPU; variants that the runtime has no part in are left to
-// the oldest and the newest release. "make test-go" runs it.
+// others in one for each CPU. "make test-go" runs it.
 func TestReleases(t *testing.T) {
 	all := testprogram.Releases(t)
 	table, err := compatibility.Read("../docs/compatibility.md", "executables", "amd64", "arm64")
@@ -50,13 +49,13 @@ func TestReleases(t *testing.T) {
 // whether all were tried: a test can be skipped, or not asked for.
 func tryRelease(t *testing.T, release string, all []string) (failed map[string][]string, complete bool) {
 	failed, complete = map[string][]string{"amd64": nil, "arm64": nil}, true
-	briefly := testprogram.Superseded(release, all)
-	atAnEnd := release == slices.MinFunc(all, goversion.Compare) || release == slices.MaxFunc(all, goversion.Compare)
+	briefly, thoroughly := testprogram.Superseded(release, all), testprogram.Thorough(release, all)
 	for _, v := range variants {
 		if v.name == "PGO" && goversion.Compare(release, "go1.21") < 0 {
 			continue // -pgo does not take a file there
 		}
-		if briefly && v.name != variants[0].name && v.name != "arm64" || v.flagsOnly && !atAnEnd {
+		if briefly && v.name != variants[0].name && v.name != "arm64" || v.unusual && !thoroughly {
+			complete = complete && briefly
 			continue
 		}
 		tried := false

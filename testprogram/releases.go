@@ -11,8 +11,12 @@ import (
 	"testing"
 )
 
-// releasesVar names the releases of Go to test with.
-const releasesVar = "NETPOLLTRACE_GO_VERSIONS"
+// releasesVar names the releases of Go to test with, buildsVar how many builds to
+// try with each: "usual", or all if it is empty.
+const (
+	releasesVar = "NETPOLLTRACE_GO_VERSIONS"
+	buildsVar   = "NETPOLLTRACE_BUILDS"
+)
 
 // Releases are the releases of Go that NETPOLLTRACE_GO_VERSIONS names, such as
 // "1.18.10 1.26.8", as toolchains: go1.18.10, ... The go command downloads those
@@ -38,6 +42,16 @@ func Superseded(release string, all []string) bool {
 	return slices.ContainsFunc(all, func(other string) bool {
 		return version.Lang(other) == version.Lang(release) && version.Compare(other, release) > 0
 	})
+}
+
+// Thorough tells whether a release is to be tried also in builds that are not
+// usual: the newest is, and unless NETPOLLTRACE_BUILDS says "usual" the newest
+// patch release of each version.
+func Thorough(release string, all []string) bool {
+	if os.Getenv(buildsVar) == "usual" {
+		return release == slices.MaxFunc(all, version.Compare)
+	}
+	return !Superseded(release, all)
 }
 
 // Variant is a way to build a program that is met in production.
