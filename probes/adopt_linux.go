@@ -17,7 +17,7 @@ import (
 type adoption struct {
 	entered      uint64 // slots
 	noRoom       uint64 // waits for which there was no slot
-	noDescriptor uint64 // waits of which it is not known what they are for
+	noDescriptor uint64 // waits, delivered, of which it is not known what they are for
 	phantoms     uint64 // see Counts
 	openPhantoms uint64
 }
@@ -64,6 +64,15 @@ func (r *Recorder) findPhantoms(entered []*process.Goroutine) error {
 // its slot was entered.
 func (r *Recorder) phantom(g, goid uint64, flags uint8) bool {
 	return has(flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE) && r.phantoms[g] == goid
+}
+
+// countDescriptor counts a wait that is delivered without its descriptor. Before
+// that it may turn out a phantom: of a goroutine whose descriptor was closed
+// while its wait was taken over.
+func (r *Recorder) countDescriptor(flags uint8, pd uint64, gen uint32) {
+	if has(flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE) && pd != 0 && gen == 0 {
+		r.adoption.noDescriptor++
+	}
 }
 
 // adoptable are the goroutines whose end of waiting the mode's probes will see.
@@ -130,9 +139,6 @@ func (r *Recorder) enter(waiting []*process.Goroutine) ([]*process.Goroutine, er
 		switch {
 		case err == nil:
 			entered = append(entered, g)
-			if slot.Pd != 0 && slot.PdGen == 0 {
-				r.adoption.noDescriptor++
-			}
 		case errors.Is(err, ebpf.ErrKeyExist):
 		case errors.Is(err, unix.E2BIG):
 			r.adoption.noRoom++

@@ -226,3 +226,30 @@ func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 		})
 	}
 }
+
+// Whose descriptor was closed while it was taken over lacks nothing if it is not
+// delivered at all.
+func TestOnlyWhatIsDeliveredLacksItsDescriptor(t *testing.T) {
+	const conns, closed = 64, 1 << 20
+	chosen := plan(t, probes.ModeIO)
+	program := launch(t, "echo", "-conns", strconv.Itoa(conns))
+	program.do(t, "begin")
+	before := program.reading(t)
+	for len(before.Goroutines) < conns/2 {
+		before = program.reading(t)
+	}
+	program.do(t, "end")
+	for i := range before.Goroutines {
+		before.Goroutines[i].FD = closed
+	}
+	r := program.attach(t, chosen, probes.DefaultOptions(), false)
+	if err := r.Adopt(before); err != nil {
+		t.Fatal(err)
+	}
+	all := program.deliver(t, r, func() {})
+	c := balance(t, r, all)
+	lacking := number(all, func(w *wait.Wait) bool { return w.StartedBefore && w.FD < 0 })
+	if told(all, wait.EventIncomplete) != lacking || c.OpenPhantoms == 0 {
+		t.Errorf("%d waits are said to lack something, %d do: %+v", told(all, wait.EventIncomplete), lacking, c)
+	}
+}

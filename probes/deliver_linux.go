@@ -143,6 +143,7 @@ func (r *Recorder) deliver(raw []byte, w *wait.Wait, sink wait.Sink) error {
 				r.adoption.phantoms++
 				return nil
 			}
+			r.countDescriptor(record.Flags, record.Pd, record.PdGen)
 			r.decoder.wait(record, w)
 			r.delivered.Add(1)
 			return sink.Wait(w)
@@ -187,6 +188,7 @@ func (r *Recorder) deliverOpen(sink wait.Sink, now int64) error {
 			r.adoption.openPhantoms++
 			continue
 		}
+		r.countDescriptor(slot.Flags, slot.Pd, slot.PdGen)
 		r.decoder.open(&slot, r.owedSince(&slot), now, &w)
 		if err := sink.Wait(&w); err != nil {
 			return err
