@@ -15,13 +15,15 @@ demo: build tracefs ## record a small workload with known faults and print the r
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
 	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
 
-# Where the layout of the runtime changed between patch releases, both sides.
-GO_VERSIONS ?= 1.18.10 1.19.13 1.20.14 1.21.13 1.22.12 1.23.2 1.23.11 1.23.12 \
-	1.24.5 1.24.13 1.25.3 1.25.14 1.26.8 1.26.11 1.27.0 1.27.4
+# The newest patch release of each version, and older ones where the layout of the
+# runtime changed between patch releases, both sides.
+GO_NEWEST := 1.18.10 1.19.13 1.20.14 1.21.13 1.22.12 1.23.12 1.24.13 1.25.14 1.26.11 1.27.4
+GO_OLDER := 1.23.2 1.23.11 1.24.5 1.25.3 1.26.8 1.27.0
+GO_VERSIONS ?= $(GO_NEWEST) $(if $(BUILDS),,$(GO_OLDER))
 
 test-go: export NETPOLLTRACE_GO_VERSIONS = $(GO_VERSIONS)
 test-go: export NETPOLLTRACE_BUILDS = $(BUILDS)
-test-go: tracefs ## read and record programs of Go 1.18 to 1.27, on arm64 in QEMU; they are downloaded; GO_VERSIONS names others, BUILDS=usual tries fewer
+test-go: tracefs ## read and record programs of Go 1.18 to 1.27, on arm64 in QEMU; they are downloaded; GO_VERSIONS names others, BUILDS=usual tries less
 	{ go test -json -p 1 -timeout 60m -run Releases ./testprogram ./process || true; \
 	go test -json -p 1 -timeout 60m -run Releases ./gobinary ./truth ./vm $(if $(UPDATE),-update); \
 	} | go run ./testsummary $(if $(V),-v)

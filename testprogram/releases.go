@@ -23,6 +23,9 @@ const (
 // that are not there. Where it names none the test is skipped.
 func Releases(t testing.TB) []string {
 	t.Helper()
+	if builds := os.Getenv(buildsVar); builds != "" && builds != "usual" {
+		t.Fatalf("%s is %q: it may be usual, or empty for all", buildsVar, builds)
+	}
 	var releases []string
 	for name := range strings.FieldsSeq(os.Getenv(releasesVar)) {
 		if !version.IsValid("go" + name) {
