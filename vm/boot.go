@@ -55,7 +55,7 @@ func Boot(ctx context.Context, m Machine, kernels string, archives []string, dir
 	}
 	hardware := hardwareOf[m.Arch]
 	qemu := exec.CommandContext(ctx, hardware.qemu, append(slices.Clone(hardware.options),
-		"-accel", "tcg", "-icount", clock, "-m", memory, "-smp", "2", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+		"-accel", "tcg", "-icount", clock, "-m", memory, "-smp", m.processors(), "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
 		"-kernel", kernelFile(kernels, m), "-initrd", initrd,
 		"-append", "console="+hardware.console+" loglevel=1 panic=-1")...)
 	// No machine outlives a test that is killed; the signal comes when the
