@@ -165,6 +165,19 @@ func (p *target) reading(t *testing.T) *process.Snapshot {
 	return snapshot
 }
 
+// thatMoveOn looks at the goroutines of the echo while at least so many of them
+// wait, and lets it go on to its end.
+func (p *target) thatMoveOn(t *testing.T, atLeast int) *process.Snapshot {
+	t.Helper()
+	p.do(t, "begin")
+	before := p.reading(t)
+	for len(before.Goroutines) < atLeast {
+		before = p.reading(t)
+	}
+	p.do(t, "end")
+	return before
+}
+
 // openReads are the reads that are reported as open.
 func openReads(all *truth.Gather) uint64 {
 	return number(all, func(w *wait.Wait) bool { return open(w) && w.Reason == wait.ReasonIO })
@@ -205,12 +218,7 @@ func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
-			program.do(t, "begin")
-			before := program.reading(t)
-			for len(before.Goroutines) < conns/2 {
-				before = program.reading(t)
-			}
-			program.do(t, "end")
+			before := program.thatMoveOn(t, conns/2)
 			r := program.attach(t, chosen, probes.DefaultOptions(), false)
 			if err := r.Adopt(before); err != nil {
 				t.Fatal(err)
@@ -233,12 +241,7 @@ func TestOnlyWhatIsDeliveredLacksItsDescriptor(t *testing.T) {
 	const conns, closed = 64, 1 << 20
 	chosen := plan(t, probes.ModeIO)
 	program := launch(t, "echo", "-conns", strconv.Itoa(conns))
-	program.do(t, "begin")
-	before := program.reading(t)
-	for len(before.Goroutines) < conns/2 {
-		before = program.reading(t)
-	}
-	program.do(t, "end")
+	before := program.thatMoveOn(t, conns/2)
 	for i := range before.Goroutines {
 		before.Goroutines[i].FD = closed
 	}

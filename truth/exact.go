@@ -14,8 +14,7 @@ import (
 type Exactness struct {
 	// Between is what lies between the probes' stamps and the trace's two: the
 	// probes stamp before the park and after the resume. So much may the middle
-	// pair differ, and the sum of all for each pair twice that: where caches are
-	// cold it takes longer.
+	// pair differ, and the sum of all for each pair.
 	Between time.Duration
 	// Torn is the share of pairs, from 0 to 1, that may have been torn apart.
 	Torn float64
@@ -51,7 +50,7 @@ func (p *Part) check(name string, e Exactness) error {
 		faults = append(faults, fmt.Errorf("%s: the middle one of the differences is %v", name, middle))
 	}
 	trace, ours := p.Trace-p.TornTrace, p.Ours-p.TornOurs
-	allowed := time.Duration(sumTolerance*float64(trace)) + time.Duration(p.Measured()-p.Torn)*2*e.Between
+	allowed := time.Duration(sumTolerance*float64(trace)) + time.Duration(p.Measured()-p.Torn)*e.Between
 	if (ours - trace).Abs() > allowed {
 		faults = append(faults, fmt.Errorf("%s: the sum of those not torn apart is %v, the trace's %v", name, ours, trace))
 	}

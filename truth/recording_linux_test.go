@@ -21,10 +21,12 @@ import (
 // These tests hold recordings of real programs against what the programs know
 // of themselves.
 
-// exactly is how exact recordings are here. "make bench" holds the whole sums
-// against this on a quiet machine; here, where other tests run beside, pairs are
-// torn apart, but these must be few.
-var exactly = truth.Exactness{Between: 4 * time.Microsecond, Torn: 0.05}
+// exactly is how exact recordings are here. The probes' traps take a microsecond,
+// and from the return of epoll_wait to the trace's event it is two, or four with
+// the race detector. "make bench" holds the whole sums against this on a quiet
+// machine; here, where other tests run beside, pairs are torn apart, but these
+// must be few.
+var exactly = truth.Exactness{Between: 6 * time.Microsecond, Torn: 0.05}
 
 // modes are those that are recorded here, each with the trace's reasons that it
 // sees.
@@ -146,26 +148,6 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// median is that of one part of the waits that have a function on their stack,
-// of those where it was measured.
-func median(waits []wait.Wait, function string, part func(*wait.Wait) time.Duration) time.Duration {
-	var values []time.Duration
-	for i := range waits {
-		w := &waits[i]
-		if w.Kind != wait.KindWait || w.Stack == nil || !slices.Contains(strings.Split(w.Stack.Funcs, ";"), function) {
-			continue
-		}
-		if value := part(w); value != wait.Unmeasured {
-			values = append(values, value)
-		}
-	}
-	if len(values) == 0 {
-		return wait.Unmeasured
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
 func TestKnownDelaysLandInTheirPart(t *testing.T) {
 	network := func(w *wait.Wait) time.Duration { return w.Network }
 	netpoll := func(w *wait.Wait) time.Duration { return w.Netpoll }
@@ -197,7 +179,7 @@ func TestKnownDelaysLandInTheirPart(t *testing.T) {
 			}
 			// A delay that the program made cannot be shorter than it made it,
 			// but for the time until the goroutine parked.
-			if got := median(r.Waits, c.function, c.of); got < c.atLeast*9/10 {
+			if got := truth.Median(r.Waits, c.function, c.of); got < c.atLeast*9/10 {
 				t.Errorf("mode %s: median %s of %s is %v, want at least %v", mode, c.part, c.function, got, c.atLeast)
 			}
 		}

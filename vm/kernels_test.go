@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write what is found to docs/compatibili
 
 // patience is how long a machine may take. It takes three minutes on two quiet
 // processors.
-const patience = 12 * time.Minute
+const patience = 15 * time.Minute
 
 // column is a column of the table and the guest's tests that it is about.
 type column struct{ name, tests string }

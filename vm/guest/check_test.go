@@ -183,7 +183,7 @@ func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
 		{"main.askChannel", "blocked", blocked, 800 * time.Microsecond, mode == probes.ModeAll},
 		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == probes.ModeAll},
 	} {
-		got := median(r.Waits, c.function, c.of)
+		got := truth.Median(r.Waits, c.function, c.of)
 		if c.measured && got < c.atLeast {
 			t.Errorf("median %s of %s is %v, want at least %v", c.part, c.function, got, c.atLeast)
 		}
@@ -191,26 +191,6 @@ func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
 			t.Errorf("median %s of %s is %v although nothing shows it", c.part, c.function, got)
 		}
 	}
-}
-
-// median is that of one part of the finished waits with a function on their
-// stack, of those where it was measured.
-func median(waits []wait.Wait, function string, part func(*wait.Wait) time.Duration) time.Duration {
-	var values []time.Duration
-	for i := range waits {
-		w := &waits[i]
-		if w.Kind != wait.KindWait || w.Stack == nil || !slices.Contains(strings.Split(w.Stack.Funcs, ";"), function) {
-			continue
-		}
-		if value := part(w); value != wait.Unmeasured {
-			values = append(values, value)
-		}
-	}
-	if len(values) == 0 {
-		return wait.Unmeasured
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 // checkEnds: a goroutine of churn serves one end of one connection in its life,
