@@ -99,25 +99,17 @@ func (v Variant) With(release string) bool { return version.Compare(release, v.s
 // Debian calls them.
 var crossCompilers = map[string]string{"arm64": "aarch64-linux-gnu-gcc", "amd64": "x86_64-linux-gnu-gcc"}
 
-// Missing is the C compiler that it takes to build the variant for an
-// architecture, if that is not there; else it is empty.
-func (v Variant) Missing(arch string) string {
-	if !v.cgo {
-		return ""
-	}
-	compiler := CompilerFor(arch)
-	if _, err := exec.LookPath(compiler); err != nil {
-		return compiler
-	}
-	return ""
-}
-
-// Build is how to build the variant with a release of Go for an architecture.
+// Build is how to build the variant with a release of Go for an architecture. The
+// test is skipped where it takes a C compiler that is not there.
 func (v Variant) Build(t testing.TB, release, arch string) Build {
 	t.Helper()
 	b := Build{Go: release, Flags: v.flags, Env: []string{"GOARCH=" + arch, "CGO_ENABLED=0"}}
 	if v.cgo {
-		b.Env = append(b.Env, "CGO_ENABLED=1", "CC="+CompilerFor(arch))
+		compiler := CompilerFor(arch)
+		if _, err := exec.LookPath(compiler); err != nil {
+			t.Skipf("%s is missing, which builds %s", compiler, v.Name)
+		}
+		b.Env = append(b.Env, "CGO_ENABLED=1", "CC="+compiler)
 	}
 	if v.profile != "" {
 		root, err := moduleRoot(t.Context())

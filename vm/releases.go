@@ -3,7 +3,6 @@ package vm
 import (
 	"context"
 	"debug/elf"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,9 +14,9 @@ import (
 // built: in RELEASE/VARIANT/.
 const Releases = "/releases"
 
-// Pack makes an archive of a directory of programs, with the C library that
-// those of them need which were linked with cgo. The compiler is the one for
-// their architecture.
+// Pack makes an archive of a directory of programs, with the loader and the C
+// library that some of them need. The compiler is the one for their architecture:
+// it knows where these are.
 func Pack(ctx context.Context, root, archive, compiler string) error {
 	needed := make(map[string]bool)
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
@@ -37,24 +36,31 @@ func Pack(ctx context.Context, root, archive, compiler string) error {
 	return pack(ctx, root, archive)
 }
 
-// addNeeds adds the names of the libraries that a program is linked with, its
-// loader among them.
+// addNeeds adds the names of the libraries that a program is linked with, and of
+// its loader.
 func addNeeds(path string, needed map[string]bool) error {
 	file, err := elf.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	loader := file.Section(".interp")
+	if loader == nil {
+		return nil // it is static
+	}
+	text, err := loader.Data()
+	if err != nil {
+		return err
+	}
+	needed[filepath.Base(strings.TrimRight(string(text), "\x00"))] = true
 	libraries, err := file.ImportedLibraries()
-	if errors.Is(err, elf.ErrNoSymbols) || len(libraries) == 0 {
-		return nil
+	if err != nil {
+		return err
 	}
 	for _, library := range libraries {
 		needed[library] = true
 	}
-	text, err := file.Section(".interp").Data()
-	needed[filepath.Base(strings.TrimRight(string(text), "\x00"))] = true
-	return err
+	return nil
 }
 
 func addLibrary(ctx context.Context, root, name, compiler string) error {
