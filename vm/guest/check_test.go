@@ -183,7 +183,12 @@ func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
 		{"main.askChannel", "blocked", blocked, 800 * time.Microsecond, mode == probes.ModeAll},
 		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == probes.ModeAll},
 	} {
-		got := truth.Median(r.Waits, c.function, c.of)
+		got := truth.Median(r.Waits, c.function, func(w *wait.Wait) time.Duration {
+			if !c.measured && w.Network == 0 {
+				return wait.Unmeasured // it was there at the park, which is known without a hook
+			}
+			return c.of(w)
+		})
 		if c.measured && got < c.atLeast {
 			t.Errorf("median %s of %s is %v, want at least %v", c.part, c.function, got, c.atLeast)
 		}
