@@ -105,7 +105,7 @@ func truthTable(modes []*truthMode) string {
 	var out strings.Builder
 	out.WriteString("The ping-pong at full rate traces itself (runtime/trace) while it is recorded; the waits are matched one to one " +
 		"by goroutine and time. Sums are of all pairs, those included in which another thread ran between the two stamps " +
-		"(\"torn\", more than 100 µs apart); differences are ours minus the trace's, of single waits.\n\n" +
+		"(\"torn\": more than 100 µs apart, or at times that the trace's reader made up); differences are ours minus the trace's, of single waits.\n\n" +
 		"| mode | waits | matched | wrong reason | lost | part | sum off | without torn | torn | difference p50 | p99 |\n" +
 		"|---|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|\n")
 	for _, m := range modes {

@@ -47,7 +47,7 @@ var variants = []variant{
 	{name: "debug", args: []string{"-gcflags=all=-N -l"}, unusual: true},
 	{name: "v3", env: []string{"GOAMD64=v3"}, unusual: true},
 	{name: "arm64", env: []string{"GOARCH=arm64"}},
-	{name: "arm64 PIE stripped", args: []string{pie, strip}, env: []string{"GOARCH=arm64"}},
+	{name: "arm64 PIE stripped", args: []string{pie, strip}, env: []string{"GOARCH=arm64"}, unusual: true},
 }
 
 // runs tells whether this machine can run the variant.
