@@ -43,19 +43,28 @@ func ReadEnds(in io.Reader) (Ends, error) {
 	return ends, lines.Err()
 }
 
-// Mistaken lists the waits that name another goroutine, descriptor or peer than
-// the one that waited. It also returns how many waits it could judge: the
-// finished reads of connections.
-func (e Ends) Mistaken(waits []wait.Wait) (judged int, mistaken []wait.Wait) {
+// Check returns how many waits it could judge, the finished reads of connections,
+// and an error if some of them name another goroutine, descriptor or peer than the
+// one that waited.
+func (e Ends) Check(waits []wait.Wait) (judged int, err error) {
+	var examples []string
+	mistaken := 0
 	for i := range waits {
 		w := &waits[i]
 		if w.Kind != wait.KindWait || w.Op != wait.OpRead {
 			continue
 		}
 		judged++
-		if (End{w.FD, w.Role, w.Local, w.Peer}) != e[w.Goid] {
-			mistaken = append(mistaken, *w)
+		got := End{w.FD, w.Role, w.Local, w.Peer}
+		if got == e[w.Goid] {
+			continue
+		}
+		if mistaken++; mistaken <= listed {
+			examples = append(examples, fmt.Sprintf("goroutine %d waited for %+v, it served %+v", w.Goid, got, e[w.Goid]))
 		}
 	}
-	return judged, mistaken
+	if mistaken > 0 {
+		err = fmt.Errorf("%d of %d waits are mistaken: %s", mistaken, judged, strings.Join(examples, "; "))
+	}
+	return judged, err
 }

@@ -42,6 +42,9 @@ func (r *Result) Check(e Exactness) error {
 }
 
 func (p *Part) check(name string, e Exactness) error {
+	if p.Measured() == 0 {
+		return fmt.Errorf("%s: it was measured of no pair", name)
+	}
 	var faults []error
 	if torn := float64(p.Torn) / float64(p.Measured()); torn > e.Torn {
 		faults = append(faults, fmt.Errorf("%s: %d of %d pairs differ by far", name, p.Torn, p.Measured()))

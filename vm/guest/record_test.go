@@ -8,6 +8,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/truth"
 )
 
 // The ways to put probes into a program.
@@ -125,7 +126,9 @@ func checkTruthful(t *testing.T, program *testprogram.Process, config session.Co
 	r, did := record(t, program, config, []string{"run", "30", file})
 	t.Logf("%q", r.meta.Probes)
 	checkAgainstTrace(t, r, file, config.Mode)
-	checkOutcomes(t, r, did[0])
+	if err := truth.CheckOutcomes(r.Waits, did[0]); err != nil {
+		t.Error(err)
+	}
 	checkDescriptors(t, r)
 	return r
 }
