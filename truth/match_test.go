@@ -202,6 +202,26 @@ func TestTimesThatAreMadeUpAreFound(t *testing.T) {
 	}
 }
 
+func TestATimeThatIsMadeUpMayBeAMultipleOfTheUnit(t *testing.T) {
+	const unit = int64(clockUnit)
+	s := newStamps(26)
+	s.add(1000*unit, 1)
+	s.add(2000*unit, 2) // too late
+	const last = 2003*unit + 5
+	for at := 2000*unit + 1; at <= last; at++ {
+		s.add(at, 1)
+	}
+	s.add(2004*unit, 1)
+	for at := 2000 * unit; at <= last; at++ {
+		if !s.squeezed(at) {
+			t.Errorf("%d is not found to be made up", at)
+		}
+	}
+	if s.squeezed(2004*unit) || s.squeezed(1000*unit) {
+		t.Error("a stamp is taken for made up")
+	}
+}
+
 func TestWhatTheRecordingCannotHaveSeenIsLeftOut(t *testing.T) {
 	traced := pingPong(1000)
 	since, until := traced.Waits[300].Park, traced.Waits[2700].Park

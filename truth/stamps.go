@@ -17,10 +17,12 @@ import (
 // So after a late stamp all of the program's events stand a nanosecond apart,
 // until the clock has caught up. Their order is right, and so is their number.
 //
-// That a time was made up shows in that it is no multiple of the clock's unit.
+// That a time was made up shows in that it is no multiple of the clock's unit, or
+// that it is one by chance, being the nanosecond after one that is not.
 type stamps struct {
 	unit  int64                    // of the clock; 0 where times are never made up
 	first int64                    // the trace's first time
+	prev  int64                    // the time of the event before
 	sure  map[trace.ThreadID]int64 // the last time of each thread that was not made up
 	last  int64                    // the last of all of these
 	spans []span                   // in the order of time
@@ -45,7 +47,9 @@ func (s *stamps) add(now int64, thread trace.ThreadID) {
 	if s.first == 0 {
 		s.first = now
 	}
-	if s.unit == 0 || now%s.unit == 0 {
+	byChance := now == s.prev+1
+	s.prev = now
+	if s.unit == 0 || now%s.unit == 0 && !byChance {
 		s.sure[thread], s.last = now, now
 		return
 	}
