@@ -1,7 +1,8 @@
 // Command testsummary reads what go test -json writes and prints it for people:
 // a line for each package, the output of tests that did not pass, why tests
 // were skipped, and at the end how many passed, failed and were skipped.
-// With -v it prints all that go test -v would.
+// With -v it prints all that go test -v would, and at the end again what did not
+// pass.
 //
 // Its exit status is 1 if a test failed, or if there was nothing to read.
 package main
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -43,9 +45,10 @@ type test struct{ pkg, name string }
 type summary struct {
 	out     *bufio.Writer
 	verbose bool
-	output  map[test][]string // of tests that are not over
+	output  map[test][]string // of tests and packages that are not over
 	counts  map[string]int    // of tests, by how they ended
 	failed  bool              // a test, a package or a build did
+	again   []string          // what is printed at the end: failures, if verbose
 }
 
 func newSummary(out io.Writer, verbose bool) *summary {
@@ -91,6 +94,7 @@ func (s *summary) event(e event) {
 		s.outputOf(of, e.Output)
 	case "build-output":
 		s.print(e.Output)
+		s.again = append(s.again, e.Output)
 	case "build-fail":
 		s.failed = true
 	case "pass", "fail", "skip":
@@ -102,29 +106,26 @@ func (s *summary) outputOf(of test, text string) {
 	switch {
 	case s.verbose:
 		s.print(text)
-	case of.name != "":
-		s.output[of] = append(s.output[of], text)
-	case text != "PASS\n" && text != "FAIL\n":
+	case of.name == "" && text != "PASS\n" && text != "FAIL\n":
 		s.print(text)
 	}
+	s.output[of] = append(s.output[of], text)
 }
 
 func (s *summary) ended(of test, how string) {
+	output := slices.DeleteFunc(s.output[of], progress)
+	delete(s.output, of)
 	if how == "fail" {
 		s.failed = true
+		s.again = append(s.again, output...)
 	}
 	if of.name == "" {
 		return
 	}
 	s.counts[how]++
-	if how != "pass" {
-		for _, text := range s.output[of] {
-			if !progress(text) {
-				s.print(text)
-			}
-		}
+	if how != "pass" && !s.verbose {
+		s.print(output...)
 	}
-	delete(s.output, of)
 }
 
 // progress tells whether go test says only that a test began or went on.
@@ -138,10 +139,18 @@ func progress(text string) bool {
 }
 
 // print writes what came from elsewhere; end says whether that worked.
-func (s *summary) print(text string) { _, _ = s.out.WriteString(text) }
+func (s *summary) print(texts ...string) {
+	for _, text := range texts {
+		_, _ = s.out.WriteString(text)
+	}
+}
 
-// end prints the figures.
+// end prints the failures, if they are far above, and the figures.
 func (s *summary) end() error {
+	if s.verbose && len(s.again) > 0 {
+		s.print("\nWhat did not pass, again:\n")
+		s.print(s.again...)
+	}
 	fmt.Fprintf(s.out, "\n%d passed, %d failed, %d skipped\n", s.counts["pass"], s.counts["fail"], s.counts["skip"])
 	if err := s.out.Flush(); err != nil {
 		return fmt.Errorf("writing the summary: %w", err)

@@ -80,3 +80,19 @@ func TestFailuresAreShownAndFail(t *testing.T) {
 		}
 	}
 }
+
+func TestVerboseShowsFailuresAgainAtTheEnd(t *testing.T) {
+	text, err := summarise(t, true, failed+passed)
+	if err == nil {
+		t.Error("taken for success")
+	}
+	_, end, _ := strings.Cut(text, "What did not pass, again:\n")
+	for _, want := range []string{"got 1, want 2\n", "FAIL\tp\t0.1s\n", "1 passed, 1 failed, 1 skipped\n"} {
+		if !strings.Contains(end, want) {
+			t.Errorf("%q is not at the end: %q", want, text)
+		}
+	}
+	if strings.Contains(end, "takes root") {
+		t.Errorf("what was skipped is shown as a failure: %q", end)
+	}
+}
