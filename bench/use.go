@@ -16,20 +16,25 @@ import (
 // itself, since a child begins as its copy.
 const peakEvery = 10 * time.Millisecond
 
-// peak follows a process until it is over and returns the most memory that was
-// resident, in bytes.
-func peak(pid int, over <-chan struct{}) int64 {
-	var most int64
-	look := time.NewTicker(peakEvery)
-	defer look.Stop()
-	for {
-		most = max(most, residentPeak(pid))
-		select {
-		case <-over:
-			return most
-		case <-look.C:
+// peak looks at a process at once and then until it is over. It gives the most
+// memory that was resident, in bytes, once.
+func peak(pid int, over <-chan struct{}) <-chan int64 {
+	most := residentPeak(pid)
+	end := make(chan int64, 1)
+	go func() {
+		look := time.NewTicker(peakEvery)
+		defer look.Stop()
+		for {
+			select {
+			case <-over:
+				end <- most
+				return
+			case <-look.C:
+				most = max(most, residentPeak(pid))
+			}
 		}
-	}
+	}()
+	return end
 }
 
 // residentPeak is VmHWM of proc_pid_status(5); 0 for a process that is gone.
@@ -63,8 +68,8 @@ func measureCommand(ctx context.Context, command ...string) (use, error) {
 	if err := cmd.Start(); err != nil {
 		return use{}, fmt.Errorf("starting %s: %w", command[0], err)
 	}
-	over, most := make(chan struct{}), make(chan int64)
-	go func() { most <- peak(cmd.Process.Pid, over) }()
+	over := make(chan struct{})
+	most := peak(cmd.Process.Pid, over)
 	err := cmd.Wait()
 	u := use{wall: time.Since(began)}
 	close(over)

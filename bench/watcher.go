@@ -25,8 +25,8 @@ type watcher struct {
 	observer
 	process    *exec.Cmd
 	complaints bytes.Buffer
-	ended      chan error // its end, once
-	peak       chan int64 // its memory, once, after its end
+	ended      chan error   // its end, once
+	peak       <-chan int64 // its memory, once, after its end
 	attached   time.Duration
 }
 
@@ -34,7 +34,7 @@ type watcher struct {
 func watch(ctx context.Context, o observer) (*watcher, error) {
 	w := &watcher{
 		observer: o, process: exec.CommandContext(ctx, o.command[0], o.command[1:]...),
-		ended: make(chan error, 1), peak: make(chan int64, 1),
+		ended: make(chan error, 1),
 	}
 	w.process.Stderr = &w.complaints
 	said := make(chan struct{})
@@ -47,7 +47,7 @@ func watch(ctx context.Context, o observer) (*watcher, error) {
 		return nil, fmt.Errorf("starting %s: %w", o.command[0], err)
 	}
 	over := make(chan struct{})
-	go func() { w.peak <- peak(w.process.Process.Pid, over) }()
+	w.peak = peak(w.process.Process.Pid, over)
 	go func() {
 		err := w.process.Wait()
 		close(over)
