@@ -158,6 +158,7 @@ struct pd_slot {
 	struct direction write;
 	__u64 file;
 	__u64 sk;
+	__u64 inode;          /* tells the socket from a later one at the same address */
 	__u64 owed_ns;        /* first send after the last receive */
 	__u32 owed_received;  /* what had been received then */
 	__u32 received;       /* receives counted here, for what is not TCP */

@@ -144,6 +144,11 @@ static __always_inline __u32 received(struct pd_slot *pd)
 	return pd->received;
 }
 
+static __always_inline __u64 inode_of(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+}
+
 /* The target's sockets other than TCP that sent before their first wait, such
  * as one that asks a DNS server. A socket is told from a later one at the same
  * address by its inode. */
@@ -162,7 +167,7 @@ struct {
 static __always_inline void sent_early(struct sock *sk)
 {
 	struct early_send early = {
-		.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino),
+		.inode = inode_of(sk),
 		.time_ns = bpf_ktime_get_ns(),
 	};
 	__u64 key = (__u64)sk;
@@ -170,11 +175,11 @@ static __always_inline void sent_early(struct sock *sk)
 	bpf_map_update_elem(&early_sends, &key, &early, BPF_ANY);
 }
 
-static __always_inline __u64 early_send_of(struct pd_slot *pd, __u64 inode)
+static __always_inline __u64 early_send_of(struct pd_slot *pd)
 {
 	struct early_send *early = bpf_map_lookup_elem(&early_sends, &pd->sk);
 
-	return early && early->inode == inode ? early->time_ns : 0;
+	return early && early->inode == pd->inode ? early->time_ns : 0;
 }
 
 /* On a connection that is older than its first wait here, what was sent before
@@ -182,7 +187,7 @@ static __always_inline __u64 early_send_of(struct pd_slot *pd, __u64 inode)
  * that passed was ours. The kernel keeps both times in jiffies: at a tie a peer
  * that has acknowledged has also answered, since it does both in one packet if
  * it answers within the 40 ms for which it puts acknowledging off. */
-static __always_inline void guess_owed(struct pd_slot *pd, __u64 inode)
+static __always_inline void guess_owed(struct pd_slot *pd)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
 	__u32 sent, last_received;
@@ -191,7 +196,7 @@ static __always_inline void guess_owed(struct pd_slot *pd, __u64 inode)
 	if (pd->role != ROLE_DIALED)
 		return;
 	if (pd->kind != FD_TCP) {
-		pd->owed_ns = early_send_of(pd, inode);
+		pd->owed_ns = early_send_of(pd);
 		pd->owed_received = received(pd);
 		return;
 	}
@@ -259,6 +264,7 @@ static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
 	pd->role = ROLE_NONE;
 	pd->file = 0;
 	pd->sk = 0;
+	pd->inode = 0;
 	pd->owed_ns = 0;
 }
 
@@ -268,7 +274,6 @@ static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
 static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct file *file)
 {
 	struct socket_record *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
-	__u64 inode;
 	__u16 mode;
 	__u8 state;
 
@@ -301,9 +306,9 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	pd->role = r->role;
 	pd->announced = 1;
 	pd->file = (__u64)file;
-	inode = r->inode;
+	pd->inode = r->inode;
 	bpf_ringbuf_submit(r, wakeup_flags());
 	if (pd->sk)
 		bpf_map_update_elem(&sockets, &pd->sk, &pd_addr, BPF_ANY);
-	guess_owed(pd, inode);
+	guess_owed(pd);
 }

@@ -349,12 +349,13 @@ int send_other_tracepoint(__u64 *ctx)
 {
 	struct sock *sk = (struct sock *)ctx[0];
 	int sent = ctx[1];
-
 	struct pd_slot *pd;
 
 	if (sent <= 0 || sk->sk_protocol == IPPROTO_TCP)
 		return 0;
 	pd = descriptor_of_socket(sk);
+	if (pd && pd->inode != inode_of(sk))
+		pd = NULL; /* it served a socket that was closed */
 	if (!pd && in_target())
 		sent_early(sk);
 	return sends(pd);

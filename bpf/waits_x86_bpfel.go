@@ -88,6 +88,7 @@ type WaitsPdSlot struct {
 	}
 	File         uint64
 	Sk           uint64
+	Inode        uint64
 	OwedNs       uint64
 	OwedReceived uint32
 	Received     uint32

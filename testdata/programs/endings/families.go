@@ -36,6 +36,7 @@ func families(dir string) []trial {
 	trials := []trial{
 		{"UDP", datagrams},
 		{"unixgram", func(b *book) error { return unixDatagrams(b, dir) }},
+		{"unix, one after another", func(b *book) error { return oneAfterAnother(b, dir) }},
 	}
 	for _, f := range all {
 		f := f
@@ -104,6 +105,19 @@ func (f family) exchange(b *book, near, far net.Conn) error {
 		local: near.LocalAddr().String(), peer: near.RemoteAddr().String(), unasked: "none", on: connOf(near),
 		block: readFrom(near), end: writeTo(far),
 	})
+}
+
+// oneAfterAnother closes connections and opens others, whose sockets the kernel
+// likes to put where the closed ones were.
+func oneAfterAnother(b *book, dir string) error {
+	for i := 0; i < 20; i++ {
+		name := fmt.Sprint("unix-", i)
+		f := family{name: name, listens: "unix", proto: "unix", network: "unix", address: filepath.Join(dir, name)}
+		if err := f.run(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // datagrams waits for a request at a socket that anyone may send to, and for
