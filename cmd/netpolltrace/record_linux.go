@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -240,6 +241,9 @@ func openRecording(flags *recordFlags, target *process.Process, show, fresh bool
 	if err := r.chooseOutput(flags, target, show); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(canCreate(r.file), canCreate(r.out)); err != nil {
+		return nil, err
+	}
 	config := session.Config{
 		Mode: flags.mode, Backend: flags.backend, Limits: flags.limits,
 		MaxOverhead: float64(flags.maxOverhead), Fresh: fresh, Tool: version(), Progress: r.live.show,
@@ -293,12 +297,23 @@ func (r *recordingRun) chooseOutput(flags *recordFlags, target *process.Process,
 	return err
 }
 
-func (r *recordingRun) openOutput(flags *recordFlags) error {
-	if r.out != "" {
-		if _, err := os.Lstat(r.out); err == nil {
-			return fmt.Errorf("%s exists: choose another name or remove it", r.out)
-		}
+// canCreate refuses an output that is there already, or whose folder takes none:
+// before a probe is attached, and not when a report is written at the end.
+func canCreate(path string) error {
+	if path == "" || path == recording.Standard {
+		return nil
 	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists: choose another name or remove it", path)
+	}
+	folder := filepath.Dir(path)
+	if err := unix.Access(folder+"/", unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("nothing can be created in %s: %w: choose another folder", folder, err)
+	}
+	return nil
+}
+
+func (r *recordingRun) openOutput(flags *recordFlags) error {
 	if r.file != "" {
 		options := recording.Options{Redact: flags.redact, Owner: sudoOwner(os.LookupEnv)}
 		var err error
