@@ -24,8 +24,9 @@ const (
 
 // exactly is how exact recordings are in an emulated machine: a trap takes it some
 // microseconds, and where a processor is taken from a thread between the probe's
-// stamp and the trace's, the two are as far apart as its turn is long.
-var exactly = truth.Exactness{Between: 40 * time.Microsecond, Torn: 0.1}
+// stamp and the trace's, the two are as far apart as its turn is long. That was met
+// in one pair of twenty, and in one of nine where a machine has a single processor.
+var exactly = truth.Exactness{Between: 40 * time.Microsecond, Torn: 0.2}
 
 // nearlyAll is of how many waits a part is measured that the hooks show: the
 // kernel skips a program where another thread was preempted in the same one. It
