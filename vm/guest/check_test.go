@@ -168,12 +168,12 @@ func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
 		measured       bool
 	}{
 		{"main.askNetwork", "network", network, 4 * time.Millisecond, sees != seesNothing},
-		{"main.askNetpoll", "network", network, 800 * time.Microsecond, sees != seesNothing},
+		{"main.askNetpoll", "network", network, otherDelay * 4 / 5, sees != seesNothing},
 		{"main.askNetpoll", "netpoll", netpoll, time.Millisecond, sees != seesNothing},
 		{"main.askQueue", "sched", sched, 8 * time.Millisecond, true},
-		{"main.askSched", "blocked", blocked, 800 * time.Microsecond, true},
+		{"main.askSched", "blocked", blocked, otherDelay * 4 / 5, true},
 		{"main.askSched", "sched", sched, 4 * time.Millisecond, true},
-		{"main.askChannel", "blocked", blocked, 800 * time.Microsecond, mode == probes.ModeAll},
+		{"main.askChannel", "blocked", blocked, otherDelay * 4 / 5, mode == probes.ModeAll},
 		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == probes.ModeAll},
 	} {
 		got := truth.Median(r.Waits, c.function, func(w *wait.Wait) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
@@ -133,11 +134,15 @@ func checkTruthful(t *testing.T, program *testprogram.Process, config session.Co
 	return r
 }
 
+// otherDelay of the program delays: to send and to park takes an emulated machine
+// some hundred microseconds of it.
+const otherDelay = 4 * time.Millisecond
+
 func recordDelays(t *testing.T, config session.Config, sees sight) {
-	program := launch(t, "delays")
+	program := launch(t, "delays", "-delay", otherDelay.String())
 	defer program.Close()
 	r, _ := record(t, program, config,
-		[]string{"network", "10"}, []string{"netpoll", "10"}, []string{"queue", "5"}, []string{"sched", "10"}, []string{"channel", "10"})
+		[]string{"network", "10"}, []string{"netpoll", "10"}, []string{"queue", "20"}, []string{"sched", "10"}, []string{"channel", "10"})
 	checkDelays(t, r, config.Mode, sees)
 }
 

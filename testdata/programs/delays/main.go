@@ -5,7 +5,7 @@
 // Commands, each with a number of rounds:
 //
 //	network   a peer that answers after 5 ms, nothing else to do
-//	netpoll   the peer answers after 1 ms, but one busy goroutine has the only
+//	netpoll   the peer answers after -delay, but one busy goroutine has the only
 //	          processor and never leaves the scheduler without work: nobody
 //	          polls until sysmon does, every 10 ms
 //	queue     as netpoll, but four goroutines compute without a pause: after
@@ -36,11 +36,13 @@ import (
 
 const (
 	networkDelay = 5 * time.Millisecond
-	otherDelay   = 1 * time.Millisecond
 	schedDelay   = 5 * time.Millisecond
 )
 
+var otherDelay time.Duration
+
 func main() {
+	flag.DurationVar(&otherDelay, "delay", time.Millisecond, "until the answer or the waking, of all but network")
 	peer := flag.Bool("peer", false, "be the peer: a server that answers after the delay that it is asked for")
 	flag.Parse()
 	if *peer {
