@@ -45,10 +45,10 @@ type test struct{ pkg, name string }
 type summary struct {
 	out     *bufio.Writer
 	verbose bool
-	output  map[test][]string // of tests and packages that are not over
+	output  map[test][]string // of tests, packages and builds that are not over
 	counts  map[string]int    // of tests, by how they ended
 	failed  bool              // a test, a package or a build did
-	again   []string          // what is printed at the end: failures, if verbose
+	again   []string          // the output of failures
 }
 
 func newSummary(out io.Writer, verbose bool) *summary {
@@ -94,9 +94,10 @@ func (s *summary) event(e event) {
 		s.outputOf(of, e.Output)
 	case "build-output":
 		s.print(e.Output)
-		s.again = append(s.again, e.Output)
+		built := test{pkg: e.ImportPath}
+		s.output[built] = append(s.output[built], e.Output)
 	case "build-fail":
-		s.failed = true
+		s.ended(test{pkg: e.ImportPath}, "fail")
 	case "pass", "fail", "skip":
 		s.ended(of, e.Action)
 	}

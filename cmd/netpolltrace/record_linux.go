@@ -304,7 +304,7 @@ func canCreate(path string) error {
 		return nil
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s exists: choose another name or remove it", path)
+		return taken(path)
 	}
 	folder := filepath.Dir(path)
 	if err := unix.Access(folder+"/", unix.W_OK|unix.X_OK); err != nil {

@@ -217,7 +217,7 @@ func (r *reporter) print(path string, metas ...wait.Meta) error {
 	}
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists: choose another name or remove it", path)
+		return taken(path)
 	}
 	if err != nil {
 		return fmt.Errorf("creating the report: %w", err)
@@ -226,6 +226,11 @@ func (r *reporter) print(path string, metas ...wait.Meta) error {
 		err = out.Chown(owner.UID, owner.GID)
 	}
 	return errors.Join(err, r.format.Render(io.Writer(out), rep, r.options), out.Close())
+}
+
+// taken says that an output is there already: nothing is written over.
+func taken(path string) error {
+	return fmt.Errorf("%s exists: choose another name or remove it", path)
 }
 
 // sudoOwner is the user who called sudo: files are theirs. It is nil where
