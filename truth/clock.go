@@ -22,7 +22,7 @@ func (m mark) offset() int64 { return m.monotonic - m.trace }
 // beginning and at its end give one offset each, that of the quickest mark;
 // between them the clock is taken to drift evenly.
 func (t *Trace) setClock(marks []mark) error {
-	middle := t.Start + (t.End-t.Start)/2
+	middle := t.middle()
 	var first, last []mark
 	for _, m := range marks {
 		if m.trace < middle {
@@ -49,6 +49,17 @@ func (t *Trace) setClock(marks []mark) error {
 	t.ClockError = max(fromError, toError)
 	return nil
 }
+
+// endAtMark ends a trace at its last mark, if that is at its end: behind it the
+// program waits for the tracer to stop, of which the trace may have one half or
+// nothing. What the mark says counts, since its stamp may be made up ([stamps]).
+func (t *Trace) endAtMark(marks []mark) {
+	if n := len(marks); n > 0 && marks[n-1].monotonic > t.middle() {
+		t.End = marks[n-1].monotonic
+	}
+}
+
+func (t *Trace) middle() int64 { return t.Start + (t.End-t.Start)/2 }
 
 // quickest returns the mark that is off by least, and an estimate of by how
 // much: how much better it is than the second. A single mark is believed to a

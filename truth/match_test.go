@@ -222,6 +222,28 @@ func TestATimeThatIsMadeUpMayBeAMultipleOfTheUnit(t *testing.T) {
 	}
 }
 
+// The program waits for the tracer to stop while one of its threads is late: the
+// trace's last times are those of the late thread's stamp, and that wait is not in it.
+func TestATraceEndsWhereTheLastMarkSays(t *testing.T) {
+	traced := pingPong(2000)
+	last := traced.Waits[len(traced.Waits)-1]
+	stopped := last.Running + int64(time.Microsecond)
+	late := stopped + int64(10*time.Millisecond)
+	traced.End = late
+	traced.endAtMark([]mark{{trace: traced.Start, monotonic: traced.Start}, {trace: late, monotonic: stopped}})
+	ours := append(recorded(traced), wait.Wait{
+		Kind: wait.KindWait, Goid: 1, Reason: "IO wait", Start: stopped + wallClock, Total: 6 * time.Millisecond,
+	})
+	if r := match(traced, ours); len(r.Extra) != 0 || len(r.Pairs) != 6000 {
+		t.Errorf("want 6000 pairs and nothing extra, got\n%v", r)
+	}
+	whole := *traced
+	whole.endAtMark([]mark{{trace: traced.Start, monotonic: traced.Start}})
+	if whole.End != traced.End {
+		t.Errorf("a mark at the start ended the trace")
+	}
+}
+
 func TestWhatTheRecordingCannotHaveSeenIsLeftOut(t *testing.T) {
 	traced := pingPong(1000)
 	since, until := traced.Waits[300].Park, traced.Waits[2700].Park

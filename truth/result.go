@@ -152,7 +152,7 @@ func (r *Result) String() string {
 			w.Goid, w.Park, time.Duration(w.Running-w.Park), w.Reason, place(w.Frames))
 	}
 	for _, w := range r.Extra[:min(listed, len(r.Extra))] {
-		fmt.Fprintf(&out, "extra: goroutine %d parked at %d (wall clock) for %v: %s\n", w.Goid, w.Start, w.Total, w.Reason)
+		fmt.Fprintf(&out, "extra: goroutine %d parked at %d (wall clock) for %v: %s, %s\n", w.Goid, w.Start, w.Total, w.Reason, placeOfOurs(w.Stack))
 	}
 	return out.String()
 }
@@ -164,4 +164,11 @@ func place(frames []wait.Frame) string {
 		names = append(names, f.Func)
 	}
 	return strings.Join(names, " < ")
+}
+
+func placeOfOurs(stack *wait.Stack) string {
+	if stack == nil {
+		return "no stack"
+	}
+	return stack.Func
 }

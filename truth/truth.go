@@ -42,8 +42,8 @@ type Trace struct {
 	// Waits holds those of which both ends are in the trace, ordered by Park.
 	Waits []Wait
 	// Start and End are the first and the last moment of the trace, by
-	// CLOCK_MONOTONIC in nanoseconds; the last clock mark's, if there is one at the
-	// end (testdata/cue.Trace).
+	// CLOCK_MONOTONIC in nanoseconds; what the last clock mark says, if there is one
+	// at the end (testdata/cue.Trace).
 	Start, End int64
 	// CutStart and CutEnd count the goroutines that waited when the trace began
 	// and when it ended.
@@ -105,6 +105,7 @@ func Read(r io.Reader) (*Trace, error) {
 			return nil, err
 		}
 	}
+	t.endAtMark(c.marks)
 	return t, nil
 }
 
@@ -220,11 +221,6 @@ func (c *collector) finish() *Trace {
 			c.trace.CutStart++
 		}
 		c.trace.CutEnd++
-	}
-	// Behind the last clock mark the program waits for the tracer to stop, of which
-	// the trace may have one half.
-	if n := len(c.marks); n > 0 && c.marks[n-1].trace > c.trace.Start+(c.trace.End-c.trace.Start)/2 {
-		c.trace.End = c.marks[n-1].trace
 	}
 	for i := range c.trace.Waits {
 		w := &c.trace.Waits[i]

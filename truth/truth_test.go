@@ -134,7 +134,8 @@ func checkKinds(t *testing.T, of *truth.Trace) {
 }
 
 // checkAgainstItself turns the trace into a recording, spoils that in a known
-// way, and wants just this to be found.
+// way, and wants just this to be found. Of waits whose times are made up it cannot
+// be: which of several is missing is not known.
 func checkAgainstItself(t *testing.T, of *truth.Trace) {
 	const wallClock = 1_000_000_000_000
 	reasons := map[string]string{"network": "IO wait", "sync": "semacquire", "sync.(*Cond).Wait": "sync.Cond.Wait"}
@@ -142,7 +143,7 @@ func checkAgainstItself(t *testing.T, of *truth.Trace) {
 	dropped := 0
 	judged := truth.Match(of, nil, truth.Options{Reasons: truth.ProgramReasons()}).Missing
 	for i, w := range judged {
-		if i%100 == 50 {
+		if i%100 == 50 && !w.Squeezed {
 			dropped++
 			continue
 		}
