@@ -21,6 +21,8 @@ const (
 	mostOff      = 0.01 // of the sum of all waits, either way
 )
 
+const tornBeyond = 100 * time.Microsecond
+
 // truthMode is a mode and what it is to see.
 type truthMode struct {
 	name    string
@@ -97,7 +99,7 @@ func matchRecording(ctx context.Context, path, file string, reasons []string) (*
 		return nil, err
 	}
 	return truth.Match(traced, ours.Waits, truth.Options{
-		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(*reader.Meta()),
+		Reasons: reasons, TornBeyond: tornBeyond, Tolerance: time.Millisecond, WallClock: truth.WallClock(*reader.Meta()),
 	}), nil
 }
 
@@ -105,7 +107,7 @@ func truthTable(modes []*truthMode) string {
 	var out strings.Builder
 	out.WriteString("The ping-pong at full rate traces itself (runtime/trace) while it is recorded; the waits are matched one to one " +
 		"by goroutine and time. Sums are of all pairs, those included in which another thread ran between the two stamps " +
-		"(\"torn\": more than 100 µs apart, or at times that the trace's reader made up); differences are ours minus the trace's, of single waits.\n\n" +
+		"(\"torn\": more than " + tornBeyond.String() + " apart, or at times that the trace's reader made up); differences are ours minus the trace's, of single waits.\n\n" +
 		"| mode | waits | matched | wrong reason | lost | part | sum off | without torn | torn | difference p50 | p99 |\n" +
 		"|---|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|\n")
 	for _, m := range modes {

@@ -24,9 +24,9 @@ type Exactness struct {
 // were torn apart.
 const sumTolerance = 0.01
 
-// Check returns what keeps the recording from being exact: waits that one side
-// lacks, other reasons, other times.
-func (r *Result) Check(e Exactness) error {
+// CheckWaits returns an error for waits that one side lacks, and for other
+// reasons.
+func (r *Result) CheckWaits() error {
 	var faults []error
 	if unpaired := len(r.Missing) + len(r.Extra); unpaired > 0 || len(r.Pairs) == 0 {
 		faults = append(faults, fmt.Errorf("%d waits are in both the trace and the recording, %d in the trace only, %d in the recording only",
@@ -35,6 +35,12 @@ func (r *Result) Check(e Exactness) error {
 	if n := len(r.WrongReason); n > 0 {
 		faults = append(faults, fmt.Errorf("%d waits have another reason", n))
 	}
+	return errors.Join(faults...)
+}
+
+// CheckTimes returns what keeps the times of the pairs from being exact.
+func (r *Result) CheckTimes(e Exactness) error {
+	var faults []error
 	for _, part := range r.parts() {
 		faults = append(faults, part.check(part.name, e))
 	}

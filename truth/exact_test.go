@@ -1,6 +1,7 @@
 package truth
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -39,8 +40,8 @@ func TestEachInexactnessIsAFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			traced := pingPong(1000)
-			r := Match(traced, c.spoil(recorded(traced)), Options{Reasons: ProgramReasons(), Tolerance: tolerance, WallClock: wallClock})
-			if err := r.Check(asWanted); (err == nil) != c.exact {
+			r := Match(traced, c.spoil(recorded(traced)), Options{Reasons: ProgramReasons(), TornBeyond: tornBeyond, Tolerance: tolerance, WallClock: wallClock})
+			if err := errors.Join(r.CheckWaits(), r.CheckTimes(asWanted)); (err == nil) != c.exact {
 				t.Errorf("the faults are: %v", err)
 			}
 		})

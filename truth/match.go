@@ -15,6 +15,10 @@ type Options struct {
 	// Reasons are the trace's reasons that the recording can see:
 	// [NetworkReasons] or [ProgramReasons].
 	Reasons []string
+	// TornBeyond is by how much the two sides of a pair may differ before the system
+	// is taken to have run something else between the two stamps, ours and the
+	// trace's: they are taken a microsecond apart. It says nothing about either.
+	TornBeyond time.Duration
 	// Tolerance is by how much a wait of ours may lie beside the one of the
 	// trace and still be the same. It only matters where the two do not overlap.
 	Tolerance time.Duration
@@ -218,7 +222,7 @@ func (m *matcher) pair(t timed[Wait], r timed[wait.Wait]) {
 		m.result.Edge++
 		return
 	}
-	m.result.addPair(Pair{Trace: *t.wait, Ours: *r.wait})
+	m.result.addPair(Pair{Trace: *t.wait, Ours: *r.wait}, m.options.TornBeyond)
 }
 
 func (m *matcher) missing(t timed[Wait]) {

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	tolerance = time.Millisecond
+	tolerance  = time.Millisecond
+	tornBeyond = 100 * time.Microsecond
 	// wallClock of the made-up recordings: 2026-01-01 minus an uptime.
 	wallClock = int64(1_767_225_600_000_000_000)
 )
@@ -47,7 +48,7 @@ func recorded(t *Trace) []wait.Wait {
 }
 
 func match(t *Trace, ours []wait.Wait) *Result {
-	return Match(t, ours, Options{Reasons: NetworkReasons(), Tolerance: tolerance, WallClock: wallClock})
+	return Match(t, ours, Options{Reasons: NetworkReasons(), TornBeyond: tornBeyond, Tolerance: tolerance, WallClock: wallClock})
 }
 
 func TestAFaithfulRecordingMatchesWhole(t *testing.T) {

@@ -22,11 +22,19 @@ import (
 // of themselves.
 
 // exactly is how exact recordings are here. The probes' traps take a microsecond,
-// and from the return of epoll_wait to the trace's event it is two, or four with
+// and from the return of epoll_wait to the trace's event it is three, or four with
 // the race detector. "make bench" holds the whole sums against this on a quiet
 // machine; here, where other tests run beside, pairs are torn apart, but these
 // must be few.
 var exactly = truth.Exactness{Between: 6 * time.Microsecond, Torn: 0.05}
+
+const (
+	tornBeyond = 40 * time.Microsecond
+	// attempts is how often a program is recorded before other times are a fault.
+	// While other programs use the processors, too many pairs are torn apart to tell.
+	// A wait that one side lacks is a fault at once.
+	attempts = 3
+)
 
 // modes are those that are recorded here, each with the trace's reasons that it
 // sees.
@@ -105,28 +113,73 @@ func TestARecordingAtFullRateIsTrue(t *testing.T) {
 	path, file := build(t, "echo"), filepath.Join(t.TempDir(), "trace")
 	for mode, reasons := range modes {
 		t.Run(string(mode), func(t *testing.T) {
-			program := start(t, path, "-trace", file)
-			defer program.Close()
-			r, _ := record(t, program, mode, []string{"run", "1s"})
-			compare(t, r, file, reasons)
+			checkTimes(t, func() *truth.Result {
+				program := start(t, path, "-trace", file)
+				defer program.Close()
+				r, _ := record(t, program, mode, []string{"run", "1s"})
+				return compare(t, r, file, reasons)
+			})
 		})
 	}
 }
 
 func TestEveryKindOfWaitIsRecorded(t *testing.T) {
-	path, file := build(t, "truthful"), filepath.Join(t.TempDir(), "trace")
-	for mode, reasons := range modes {
-		t.Run(string(mode), func(t *testing.T) {
-			program := start(t, path)
-			defer program.Close()
-			r, did := record(t, program, mode, []string{"run", "100", file})
-			check(t, compare(t, r, file, reasons).CheckReasons(reasons, 50))
-			check(t, truth.CheckOutcomes(r.Waits, did))
-		})
+	path := build(t, "truthful")
+	for mode := range modes {
+		t.Run(string(mode), func(t *testing.T) { recordEveryKind(t, path, mode) })
 	}
 }
 
-// compare holds a recording against the trace of the same time.
+// recordEveryKind records the program truthful.
+func recordEveryKind(t *testing.T, path string, mode probes.Mode) {
+	file := filepath.Join(t.TempDir(), "trace")
+	checkTimes(t, func() *truth.Result {
+		r, did := recordReadable(t, path, mode, file)
+		result := compare(t, r, file, modes[mode])
+		check(t, result.CheckReasons(modes[mode], 50))
+		check(t, truth.CheckOutcomes(r.Waits, did))
+		t.Logf("unmeasured: %v", r.meta.Unmeasured)
+		return result
+	})
+}
+
+// recordReadable records a run of the program whose trace can be read: up to Go
+// 1.20 the tracer now and then writes one whose events have no order that makes
+// sense.
+func recordReadable(t *testing.T, path string, mode probes.Mode, file string) (*recording, testprogram.Result) {
+	t.Helper()
+	for range attempts {
+		program := start(t, path)
+		r, did := record(t, program, mode, []string{"run", "100", file})
+		program.Close()
+		_, err := truth.ReadFile(file)
+		if err == nil {
+			return r, did
+		}
+		t.Log(err)
+	}
+	t.Fatalf("no trace of %d could be read", attempts)
+	return nil, nil
+}
+
+// checkTimes wants the times of one of several recordings to be exact.
+func checkTimes(t *testing.T, record func() *truth.Result) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		err := record().CheckTimes(exactly)
+		switch {
+		case err == nil:
+			return
+		case attempt == attempts:
+			t.Error(err)
+			return
+		}
+		t.Logf("recorded again: %v", err)
+	}
+}
+
+// compare holds a recording against the trace of the same time. It leaves times to
+// [checkTimes].
 func compare(t *testing.T, r *recording, file string, reasons []string) *truth.Result {
 	t.Helper()
 	traced, err := truth.ReadFile(file)
@@ -134,10 +187,10 @@ func compare(t *testing.T, r *recording, file string, reasons []string) *truth.R
 		t.Fatal(err)
 	}
 	result := truth.Match(traced, r.Waits, truth.Options{
-		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
+		Reasons: reasons, TornBeyond: tornBeyond, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
 	})
 	t.Logf("\n%v", result)
-	check(t, result.Check(exactly))
+	check(t, result.CheckWaits())
 	return result
 }
 

@@ -4,14 +4,12 @@ import (
 	"flag"
 	"go/version"
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/compatibility"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/testprogram"
-	"github.com/netpolltrace/netpolltrace/truth"
 )
 
 var update = flag.Bool("update", false, "write what TestReleases finds to docs/compatibility.md")
@@ -61,7 +59,7 @@ func try(t *testing.T, release string, v testprogram.Variant) (verdict string) {
 	var exact []string
 	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
-			tryMode(t, path, mode)
+			recordEveryKind(t, path, mode)
 			if !t.Failed() {
 				exact = append(exact, string(mode))
 			}
@@ -74,32 +72,4 @@ func try(t *testing.T, release string, v testprogram.Variant) (verdict string) {
 		return "exact in " + exact[0] + " only"
 	}
 	return "exact"
-}
-
-func tryMode(t *testing.T, path string, mode probes.Mode) {
-	file := filepath.Join(t.TempDir(), "trace")
-	r, did := recordReadable(t, path, mode, file)
-	check(t, compare(t, r, file, modes[mode]).CheckReasons(modes[mode], 50))
-	check(t, truth.CheckOutcomes(r.Waits, did))
-	t.Logf("unmeasured: %v", r.meta.Unmeasured)
-}
-
-// recordReadable records a run of the program whose trace can be read: up to Go
-// 1.20 the tracer now and then writes one whose events have no order that makes
-// sense.
-func recordReadable(t *testing.T, path string, mode probes.Mode, file string) (*recording, testprogram.Result) {
-	t.Helper()
-	const attempts = 3
-	for range attempts {
-		program := start(t, path)
-		r, did := record(t, program, mode, []string{"run", "100", file})
-		program.Close()
-		_, err := truth.ReadFile(file)
-		if err == nil {
-			return r, did
-		}
-		t.Log(err)
-	}
-	t.Fatalf("no trace of %d could be read", attempts)
-	return nil, nil
 }

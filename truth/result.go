@@ -30,32 +30,30 @@ type Result struct {
 // Part compares one part of all pairs of which it was measured.
 type Part struct {
 	Trace, Ours time.Duration // sums
-	// Torn are the pairs whose two sides were torn apart (see tornBeyond) or have
-	// no times of their own in the trace ([Wait.Squeezed]), and their sums, which
-	// are part of those above.
+	// Torn are the pairs whose two sides were torn apart ([Options.TornBeyond]) or
+	// have no times of their own in the trace ([Wait.Squeezed]), and their sums,
+	// which are part of those above.
 	Torn                int
 	TornTrace, TornOurs time.Duration
 	differences         []time.Duration
 }
 
-// tornBeyond is by how much the two sides of a pair may differ before the
-// system is taken to have run another thread between the two stamps, ours and
-// the trace's: they are taken a microsecond apart. It says nothing about either.
-const tornBeyond = 100 * time.Microsecond
-
 func newResult(t *Trace) *Result {
 	return &Result{Skipped: make(map[string]int), clockError: t.ClockError}
 }
 
-func (r *Result) addPair(p Pair) {
+func (r *Result) addPair(p Pair, tornBeyond time.Duration) {
 	r.Pairs = append(r.Pairs, p)
 	if traceReasons[p.Ours.Reason] != p.Trace.Reason {
 		r.WrongReason = append(r.WrongReason, p)
 	}
 	t := p.Trace
-	r.Total.add(t.Running-t.Park, p.Ours.Total, t.Squeezed)
-	r.Until.add(t.Runnable-t.Park, untilRunnable(&p.Ours), t.Squeezed)
-	r.Sched.add(t.Running-t.Runnable, p.Ours.Sched, t.Squeezed)
+	if t.Squeezed {
+		tornBeyond = alwaysTorn
+	}
+	r.Total.add(t.Running-t.Park, p.Ours.Total, tornBeyond)
+	r.Until.add(t.Runnable-t.Park, untilRunnable(&p.Ours), tornBeyond)
+	r.Sched.add(t.Running-t.Runnable, p.Ours.Sched, tornBeyond)
 }
 
 // untilRunnable is unmeasured unless the wait was split as it should be: either
@@ -71,7 +69,10 @@ func untilRunnable(w *wait.Wait) time.Duration {
 	}
 }
 
-func (p *Part) add(trace int64, ours time.Duration, squeezed bool) {
+// alwaysTorn stands for a pair that has nothing to be compared.
+const alwaysTorn = -1
+
+func (p *Part) add(trace int64, ours, tornBeyond time.Duration) {
 	if ours == wait.Unmeasured {
 		return
 	}
@@ -79,7 +80,7 @@ func (p *Part) add(trace int64, ours time.Duration, squeezed bool) {
 	p.Trace += time.Duration(trace)
 	p.Ours += ours
 	p.differences = append(p.differences, difference)
-	if squeezed || difference.Abs() > tornBeyond {
+	if difference.Abs() > tornBeyond {
 		p.Torn++
 		p.TornTrace += time.Duration(trace)
 		p.TornOurs += ours

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -27,6 +28,8 @@ const (
 // stamp and the trace's, the two are as far apart as its turn is long. That was met
 // in one pair of twenty, and in one of nine where a machine has a single processor.
 var exactly = truth.Exactness{Between: 40 * time.Microsecond, Torn: 0.2}
+
+const tornBeyond = 100 * time.Microsecond
 
 // nearlyAll is of how many waits a part is measured that the hooks show: the
 // kernel skips a program where another thread was preempted in the same one. It
@@ -61,10 +64,10 @@ func checkAgainstTrace(t *testing.T, r *recording, file string, mode probes.Mode
 		reasons = truth.ProgramReasons()
 	}
 	result := truth.Match(traced, r.Waits, truth.Options{
-		Reasons: reasons, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
+		Reasons: reasons, TornBeyond: tornBeyond, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
 	})
 	t.Logf("\n%v", result)
-	if err := result.Check(exactly); err != nil {
+	if err := errors.Join(result.CheckWaits(), result.CheckTimes(exactly)); err != nil {
 		t.Error(err)
 	}
 }
