@@ -18,7 +18,7 @@ const (
 // packParcels receives from a channel.
 func packParcels(ctx context.Context, _ *peers) error {
 	parcels := make(chan int)
-	var sending sync.WaitGroup
+	var sending group
 	defer sending.Wait()
 	sending.Go(func() {
 		defer close(parcels)
@@ -95,8 +95,8 @@ func takeInventory(ctx context.Context, _ *peers) error {
 }
 
 func countShelves() {
-	var counting sync.WaitGroup
-	for range 3 {
+	var counting group
+	for shelf := 0; shelf < 3; shelf++ {
 		counting.Go(func() { time.Sleep(countTime) })
 	}
 	counting.Wait()

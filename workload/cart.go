@@ -19,7 +19,7 @@ func fillCarts(ctx context.Context, peers *peers) error {
 	var caches []*cache
 	for _, name := range []string{redis0, redis1, redis2} {
 		c := &cache{pool: make(chan net.Conn, shoppers)}
-		for range shoppers {
+		for i := 0; i < shoppers; i++ {
 			conn, release, err := peers.dial(ctx, "tcp", name)
 			if err != nil {
 				return err

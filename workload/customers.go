@@ -57,7 +57,7 @@ func holdSessions(addr string, n int) (release func(), err error) {
 			conn.Close()
 		}
 	}
-	for range n {
+	for i := 0; i < n; i++ {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			return release, fmt.Errorf("opening idle connections to the shop: %w", err)

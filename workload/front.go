@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 )
 
 // front is the shop's own servers: an HTTP server, and a listener whose
@@ -16,11 +15,12 @@ type front struct {
 	shopping net.Listener
 	sessions net.Listener
 	arrived  chan struct{} // one for each session
-	running  sync.WaitGroup
+	held     *closers
+	running  group
 }
 
-func openFront(ctx context.Context) (*front, error) {
-	f := &front{arrived: make(chan struct{})}
+func openFront(ctx context.Context, held *closers) (*front, error) {
+	f := &front{arrived: make(chan struct{}), held: held}
 	var err error
 	if f.shopping, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("listening as the shop: %w", err)
@@ -54,7 +54,7 @@ func (f *front) acceptSessions(ctx context.Context) {
 
 // holdSession waits for a request that never comes.
 func (f *front) holdSession(ctx context.Context, conn net.Conn) {
-	defer closeWith(ctx, conn)()
+	defer f.held.add(conn)()
 	select {
 	case f.arrived <- struct{}{}:
 	case <-ctx.Done():
@@ -65,7 +65,7 @@ func (f *front) holdSession(ctx context.Context, conn net.Conn) {
 
 // awaitSessions returns when so many sessions are there.
 func (f *front) awaitSessions(ctx context.Context, n int) error {
-	for range n {
+	for i := 0; i < n; i++ {
 		select {
 		case <-f.arrived:
 		case <-ctx.Done():
@@ -75,8 +75,8 @@ func (f *front) awaitSessions(ctx context.Context, n int) error {
 	return nil
 }
 
-// close ends the servers. The sessions end with the context of openFront,
-// which must have ended.
+// close ends the servers. The sessions end with what openFront was given to hold
+// them, which must have been closed.
 func (f *front) close() {
 	f.shop.Close()
 	f.sessions.Close()

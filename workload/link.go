@@ -20,13 +20,14 @@ type peers struct {
 	command *exec.Cmd
 	stdin   io.WriteCloser
 	addrs   map[string]string
+	held    *closers
 }
 
-func startPeers(command []string) (*peers, error) {
+func startPeers(command []string, held *closers) (*peers, error) {
 	if len(command) == 0 {
 		return nil, errors.New("starting the workload's peers: no command was given")
 	}
-	p := &peers{command: exec.Command(command[0], command[1:]...)}
+	p := &peers{command: exec.Command(command[0], command[1:]...), held: held}
 	p.command.Stderr = os.Stderr
 	stdout, err := p.command.StdoutPipe()
 	if err != nil {
@@ -60,13 +61,13 @@ func (p *peers) close() {
 	p.command.Wait()
 }
 
-// dial connects to a peer. The connection is closed when the context ends, or
-// by the function returned.
+// dial connects to a peer. The connection is closed with all that is held, or by
+// the function returned.
 func (p *peers) dial(ctx context.Context, network, name string) (conn net.Conn, release func(), err error) {
 	var dialer net.Dialer
 	conn, err = dialer.DialContext(ctx, network, p.addrs[name])
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to %s: %w", name, err)
 	}
-	return conn, closeWith(ctx, conn), nil
+	return conn, p.held.add(conn), nil
 }

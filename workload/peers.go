@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 )
 
@@ -58,7 +57,7 @@ type server struct {
 	network string
 	addr    string // wanted; for a unix socket the file's name
 	delay   delay
-	serve   func(context.Context, endpoint, delay) error
+	serve   func(context.Context, *closers, endpoint, delay) error
 }
 
 func servers() []server {
@@ -94,18 +93,21 @@ func Peers(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
+	var running group
 	defer running.Wait()
+	var held closers
+	defer held.closeAll()
 	defer cancel()
 
 	addrs := make(map[string]string)
 	for _, s := range servers() {
+		s := s
 		e, err := listen(s, dir)
 		if err != nil {
 			return err
 		}
 		addrs[s.name] = e.addr()
-		running.Go(func() { s.serve(ctx, e, s.delay) })
+		running.Go(func() { s.serve(ctx, &held, e, s.delay) })
 	}
 	if err := json.NewEncoder(out).Encode(addrs); err != nil {
 		return fmt.Errorf("telling the peers' addresses: %w", err)
@@ -165,9 +167,9 @@ func listen(s server, dir string) (endpoint, error) {
 }
 
 // serveStream answers each message of each connection after the delay.
-func serveStream(ctx context.Context, e endpoint, d delay) error {
-	defer context.AfterFunc(ctx, func() { e.listener.Close() })()
-	var running sync.WaitGroup
+func serveStream(ctx context.Context, held *closers, e endpoint, d delay) error {
+	defer held.add(e.listener)()
+	var running group
 	defer running.Wait()
 	for {
 		conn, err := e.listener.Accept()
@@ -175,7 +177,7 @@ func serveStream(ctx context.Context, e endpoint, d delay) error {
 			return err
 		}
 		running.Go(func() {
-			defer closeWith(ctx, conn)()
+			defer held.add(conn)()
 			answerStream(ctx, conn, d)
 		})
 	}
@@ -196,8 +198,8 @@ func answerStream(ctx context.Context, conn net.Conn, d delay) {
 	}
 }
 
-func servePackets(ctx context.Context, e endpoint, d delay) error {
-	defer context.AfterFunc(ctx, func() { e.packets.Close() })()
+func servePackets(ctx context.Context, held *closers, e endpoint, d delay) error {
+	defer held.add(e.packets)()
 	message := make([]byte, messageSize)
 	for n := 0; ; n++ {
 		size, from, err := e.packets.ReadFrom(message)
@@ -213,12 +215,12 @@ func servePackets(ctx context.Context, e endpoint, d delay) error {
 	}
 }
 
-func serveHTTP(ctx context.Context, e endpoint, d delay) error {
+func serveHTTP(_ context.Context, held *closers, e endpoint, d delay) error {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		think(r.Context(), d(0))
 		io.WriteString(w, "17.20")
 	})}
-	defer context.AfterFunc(ctx, func() { server.Close() })()
+	defer held.add(server)()
 	if err := server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -235,16 +237,5 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// closeWith closes a connection when the context ends or when the returned
-// function is called, whichever is first.
-func closeWith(ctx context.Context, conn io.Closer) (release func()) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	return func() {
-		if stop() {
-			conn.Close()
-		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -18,7 +17,7 @@ func followLog(ctx context.Context, _ *peers) error {
 		return fmt.Errorf("making a pipe: %w", err)
 	}
 	defer reader.Close()
-	var writing sync.WaitGroup
+	var writing group
 	defer writing.Wait()
 	writing.Go(func() {
 		defer writer.Close()

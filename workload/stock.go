@@ -28,7 +28,7 @@ type warehouse struct {
 // polls, and when somebody does, there is a queue for the processors.
 func checkStockDuringInvoices(ctx context.Context, peers *peers) error {
 	var warehouses []warehouse
-	for range checkers {
+	for i := 0; i < checkers; i++ {
 		conn, release, err := peers.dial(ctx, "tcp", stock)
 		if err != nil {
 			return err

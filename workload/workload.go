@@ -3,13 +3,13 @@
 // its own. The servers that it talks with run in a second process, so that a
 // recording shows one side of each conversation, as in real life.
 //
-// It knows nothing of being recorded. [Faults] says what a recording of it must
-// show.
+// It knows nothing of being recorded. Faults, which the tests have, says what a
+// recording of it must show. It is written in Go 1.18 and without modules, so that
+// each release of Go can build it: testdata/workload is a link to here.
 package workload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -83,23 +83,25 @@ func Run(ctx context.Context, w io.Writer, options Options) error {
 func run(ctx context.Context, w io.Writer, options Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(min(2, max(1, runtime.NumCPU()-1))))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors()))
 	idle, err := idleConns(options.Idle)
 	if err != nil {
 		return err
 	}
-	peers, err := startPeers(options.Peers)
+	var held closers
+	peers, err := startPeers(options.Peers, &held)
 	if err != nil {
 		return err
 	}
 	defer peers.close()
-	front, err := openFront(ctx)
+	front, err := openFront(ctx, &held)
 	if err != nil {
 		return err
 	}
 	defer front.close()
-	var running sync.WaitGroup
+	var running group
 	defer running.Wait()
+	defer held.closeAll()
 	defer cancel()
 
 	if err := peers.order(order{Shop: front.shopAddr(), Sessions: front.sessionsAddr(), Idle: idle}); err != nil {
@@ -120,11 +122,20 @@ func run(ctx context.Context, w io.Writer, options Options) error {
 	}
 }
 
+// processors is one less than there are, but no more than two.
+func processors() int {
+	if runtime.NumCPU() > 2 {
+		return 2
+	}
+	return 1
+}
+
 // startActivities returns where the first error of an activity can be read.
-func startActivities(ctx context.Context, running *sync.WaitGroup, peers *peers, mode Mode) <-chan error {
+func startActivities(ctx context.Context, running *group, peers *peers, mode Mode) <-chan error {
 	all := activities()
 	failed := make(chan error, len(all))
 	for _, a := range all {
+		a := a
 		if a.mode == ModeAll && mode != ModeAll {
 			continue
 		}
@@ -137,20 +148,37 @@ func startActivities(ctx context.Context, running *sync.WaitGroup, peers *peers,
 	return failed
 }
 
-// crew runs a function in n goroutines, numbered from 0, and returns when all
-// have ended. They must end with their context, which ends as well when one of
-// them returns.
+// crew runs a function in n goroutines, numbered from 0, and returns the first
+// error when all have ended. They must end with their context, which ends as well
+// when one of them returns.
 func crew(ctx context.Context, n int, work func(ctx context.Context, number int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	errs := make([]error, n)
-	var running sync.WaitGroup
-	for i := range n {
-		running.Go(func() {
-			defer cancel()
-			errs[i] = work(ctx, i)
-		})
+	errs := make(chan error, n)
+	for i := 0; i < n; i++ {
+		go func(number int) {
+			err := work(ctx, number)
+			cancel()
+			errs <- err
+		}(i)
 	}
-	running.Wait()
-	return errors.Join(errs...)
+	var first error
+	for i := 0; i < n; i++ {
+		if err := <-errs; first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// group is a sync.WaitGroup that starts goroutines.
+type group struct{ sync.WaitGroup }
+
+// Go runs a function in a goroutine of its own.
+func (g *group) Go(work func()) {
+	g.Add(1)
+	go func() {
+		defer g.Done()
+		work()
+	}()
 }

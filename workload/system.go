@@ -1,13 +1,12 @@
-//go:build unix
+//go:build !windows
 
 package workload
 
 import (
 	"context"
 	"fmt"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // filesForOthers is how many descriptors are left for all but idle connections.
@@ -16,12 +15,19 @@ const filesForOthers = 200
 // idleConns is how many idle connections of those wanted the limit on open
 // files allows. Go raises the soft limit to the hard one when a program starts.
 func idleConns(wanted int) (int, error) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Errorf("reading the limit on open files: %w", err)
 	}
-	free := uint64(limit.Cur) - min(filesForOthers, uint64(limit.Cur))
-	return int(min(free, uint64(max(0, wanted)))), nil
+	most := uint64(limit.Cur)
+	switch {
+	case wanted <= 0 || most <= filesForOthers:
+		return 0, nil
+	case most-filesForOthers < uint64(wanted):
+		return int(most - filesForOthers), nil
+	default:
+		return wanted, nil
+	}
 }
 
 // longestThought bounds how long a server's thread is held.
@@ -34,8 +40,8 @@ func think(ctx context.Context, d time.Duration) bool {
 	if d > longestThought {
 		return pause(ctx, d)
 	}
-	left := unix.NsecToTimeval(int64(d))
+	left := syscall.NsecToTimeval(int64(d))
 	// An interruption by a signal makes one answer early.
-	unix.Select(0, nil, nil, nil, &left)
+	syscall.Select(0, nil, nil, nil, &left)
 	return ctx.Err() == nil
 }
