@@ -26,7 +26,7 @@ func start(t *testing.T, name string, args ...string) *testprogram.Process {
 }
 
 func TestProgramsDoWhatTheySay(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "churn.log")
+	log, trace := filepath.Join(t.TempDir(), "churn.log"), filepath.Join(t.TempDir(), "trace")
 	for _, c := range []struct {
 		program string
 		args    []string
@@ -44,6 +44,7 @@ func TestProgramsDoWhatTheySay(t *testing.T) {
 		{program: "churn", command: []string{"run", "50", log}, says: []string{"conns", "ends"}},
 		{program: "idle", args: []string{"-conns", "3"}},
 		{program: "lifecycle", command: []string{"fork"}, says: []string{"pid"}},
+		{program: "shop", command: []string{"run", "20ms", "all", trace}},
 	} {
 		t.Run(strings.Join(append([]string{c.program}, c.command...), " "), func(t *testing.T) {
 			process := start(t, c.program, c.args...)

@@ -134,7 +134,7 @@ func TestEveryKindOfWaitIsRecorded(t *testing.T) {
 func recordEveryKind(t *testing.T, path string, mode probes.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
 	checkTimes(t, func() *truth.Result {
-		r, did := recordReadable(t, path, mode, file)
+		r, did := recordReadable(t, path, mode, file, "run", "100", file)
 		result := compare(t, r, file, modes[mode])
 		check(t, result.CheckReasons(modes[mode], 50))
 		check(t, truth.CheckOutcomes(r.Waits, did))
@@ -143,14 +143,26 @@ func recordEveryKind(t *testing.T, path string, mode probes.Mode) {
 	})
 }
 
-// recordReadable records a run of the program whose trace can be read: up to Go
-// 1.20 the tracer now and then writes one whose events have no order that makes
-// sense.
-func recordReadable(t *testing.T, path string, mode probes.Mode, file string) (*recording, testprogram.Result) {
+// recordShop records the demo's workload; its faults are judged in package
+// workload.
+func recordShop(t *testing.T, path string, mode probes.Mode) {
+	file := filepath.Join(t.TempDir(), "trace")
+	checkTimes(t, func() *truth.Result {
+		r, _ := recordReadable(t, path, mode, file, "run", "2s", string(mode), file)
+		result := compare(t, r, file, modes[mode])
+		check(t, result.CheckReasons(truth.NetworkReasons(), 1000))
+		return result
+	})
+}
+
+// recordReadable records a command of a program whose trace in file can be read: up
+// to Go 1.20 the tracer now and then writes one whose events have no order that
+// makes sense.
+func recordReadable(t *testing.T, path string, mode probes.Mode, file string, command ...string) (*recording, testprogram.Result) {
 	t.Helper()
 	for range attempts {
 		program := start(t, path)
-		r, did := record(t, program, mode, []string{"run", "100", file})
+		r, did := record(t, program, mode, command)
 		program.Close()
 		_, err := truth.ReadFile(file)
 		if err == nil {

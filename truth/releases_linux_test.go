@@ -14,6 +14,9 @@ import (
 
 var update = flag.Bool("update", false, "write what TestReleases finds to docs/compatibility.md")
 
+// demo is the column of the demo's workload, which is built in one way.
+const demo = "demo"
+
 // TestReleases records programs built by other releases of Go. Of several patch
 // releases of one version the newest is tried in all variants, the others in one.
 // "make test-go" runs it.
@@ -29,8 +32,13 @@ func TestReleases(t *testing.T) {
 			if briefly || !v.Usual && !testprogram.Thorough(release, releases) || !v.With(release) {
 				continue
 			}
-			t.Run(release+"/"+v.Name, func(t *testing.T) { table.Set(release, v.Name, try(t, release, v)) })
+			t.Run(release+"/"+v.Name, func(t *testing.T) {
+				table.Set(release, v.Name, try(t, v.Build(t, release, runtime.GOARCH), "truthful", recordEveryKind))
+			})
 		}
+		t.Run(release+"/"+demo, func(t *testing.T) {
+			table.Set(release, demo, try(t, testprogram.Build{Go: release}, "shop", recordShop))
+		})
 		if !*update {
 			continue
 		}
@@ -42,7 +50,7 @@ func TestReleases(t *testing.T) {
 
 func releaseTable(t *testing.T) *compatibility.Table {
 	t.Helper()
-	table, err := compatibility.Read("../docs/compatibility.md", "releases of Go", testprogram.VariantNames()...)
+	table, err := compatibility.Read("../docs/compatibility.md", "releases of Go", append(testprogram.VariantNames(), demo)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +58,8 @@ func releaseTable(t *testing.T) *compatibility.Table {
 }
 
 // try records one program in each mode, and says how that went for the table.
-func try(t *testing.T, release string, v testprogram.Variant) (verdict string) {
-	path, err := v.Build(t, release, runtime.GOARCH).Program(t.Context(), "truthful", t.TempDir())
+func try(t *testing.T, build testprogram.Build, program string, record func(*testing.T, string, probes.Mode)) (verdict string) {
+	path, err := build.Program(t.Context(), program, t.TempDir())
 	if err != nil {
 		t.Error(err)
 		return "not built"
@@ -59,7 +67,7 @@ func try(t *testing.T, release string, v testprogram.Variant) (verdict string) {
 	var exact []string
 	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
-			recordEveryKind(t, path, mode)
+			record(t, path, mode)
 			if !t.Failed() {
 				exact = append(exact, string(mode))
 			}
