@@ -50,12 +50,21 @@ func (t *Trace) setClock(marks []mark) error {
 	return nil
 }
 
-// endAtMark ends a trace at its last mark, if that is at its end: behind it the
-// program waits for the tracer to stop, of which the trace may have one half or
-// nothing. What the mark says counts, since its stamp may be made up ([stamps]).
-func (t *Trace) endAtMark(marks []mark) {
-	if n := len(marks); n > 0 && marks[n-1].monotonic > t.middle() {
-		t.End = marks[n-1].monotonic
+// boundByMarks has the trace begin at its first mark and end at its last, if they
+// are at its beginning and at its end. Beyond them the program waits for the tracer
+// to start and to stop, of which the trace has one half or nothing, though its first
+// time may be earlier: that of tables which are written beforehand. What the marks
+// say counts, since their stamps may be made up ([stamps]).
+func (t *Trace) boundByMarks(marks []mark) {
+	if len(marks) == 0 {
+		return
+	}
+	middle := t.middle()
+	if first := marks[0].monotonic; first < middle {
+		t.Start = first
+	}
+	if last := marks[len(marks)-1].monotonic; last > middle {
+		t.End = last
 	}
 }
 

@@ -223,25 +223,33 @@ func TestATimeThatIsMadeUpMayBeAMultipleOfTheUnit(t *testing.T) {
 	}
 }
 
-// The program waits for the tracer to stop while one of its threads is late: the
-// trace's last times are those of the late thread's stamp, and that wait is not in it.
-func TestATraceEndsWhereTheLastMarkSays(t *testing.T) {
+// The program waits for the tracer to start, which has written something already,
+// and to stop, while one of its threads is late: the trace's last times are those of
+// that thread's stamp. It has neither wait.
+func TestATraceIsAsLongAsItsMarksSay(t *testing.T) {
 	traced := pingPong(2000)
-	last := traced.Waits[len(traced.Waits)-1]
-	stopped := last.Running + int64(time.Microsecond)
-	late := stopped + int64(10*time.Millisecond)
-	traced.End = late
-	traced.endAtMark([]mark{{trace: traced.Start, monotonic: traced.Start}, {trace: late, monotonic: stopped}})
-	ours := append(recorded(traced), wait.Wait{
-		Kind: wait.KindWait, Goid: 1, Reason: "IO wait", Start: stopped + wallClock, Total: 6 * time.Millisecond,
-	})
+	started := traced.Start
+	stopped := traced.Waits[len(traced.Waits)-1].Running + int64(time.Microsecond)
+	traced.Start = started - int64(10*time.Millisecond)
+	traced.End = stopped + int64(10*time.Millisecond)
+	marks := []mark{{trace: started, monotonic: started}, {trace: traced.End, monotonic: stopped}}
+	ours := recorded(traced)
+	for _, at := range []int64{started - int64(7*time.Millisecond), stopped} {
+		ours = append(ours, wait.Wait{
+			Kind: wait.KindWait, Goid: 1, Reason: "IO wait", Start: at + wallClock, Total: 6 * time.Millisecond,
+		})
+	}
+	if r := match(traced, ours); len(r.Extra) != 2 {
+		t.Errorf("want 2 extra without marks, got\n%v", r)
+	}
+	half := *traced
+	half.boundByMarks(marks[:1])
+	if half.Start != started || half.End != traced.End {
+		t.Errorf("a mark at the beginning made the trace last from %d to %d", half.Start, half.End)
+	}
+	traced.boundByMarks(marks)
 	if r := match(traced, ours); len(r.Extra) != 0 || len(r.Pairs) != 6000 {
 		t.Errorf("want 6000 pairs and nothing extra, got\n%v", r)
-	}
-	whole := *traced
-	whole.endAtMark([]mark{{trace: traced.Start, monotonic: traced.Start}})
-	if whole.End != traced.End {
-		t.Errorf("a mark at the start ended the trace")
 	}
 }
 

@@ -42,8 +42,8 @@ type Trace struct {
 	// Waits holds those of which both ends are in the trace, ordered by Park.
 	Waits []Wait
 	// Start and End are the first and the last moment of the trace, by
-	// CLOCK_MONOTONIC in nanoseconds; what the last clock mark says, if there is one
-	// at the end (testdata/cue.Trace).
+	// CLOCK_MONOTONIC in nanoseconds; those of its clock marks, where it has some
+	// (testdata/cue.Trace).
 	Start, End int64
 	// CutStart and CutEnd count the goroutines that waited when the trace began
 	// and when it ended.
@@ -105,7 +105,7 @@ func Read(r io.Reader) (*Trace, error) {
 			return nil, err
 		}
 	}
-	t.endAtMark(c.marks)
+	t.boundByMarks(c.marks)
 	return t, nil
 }
 
