@@ -60,7 +60,7 @@ func Match(t *Trace, ours []wait.Wait, options Options) *Result {
 		options: options,
 		since:   max(t.Start, options.Since),
 		until:   t.End,
-		result:  newResult(t),
+		result:  newResult(t, options.TornBeyond),
 	}
 	if options.Until != 0 {
 		m.until = min(m.until, options.Until)
@@ -222,7 +222,7 @@ func (m *matcher) pair(t timed[Wait], r timed[wait.Wait]) {
 		m.result.Edge++
 		return
 	}
-	m.result.addPair(Pair{Trace: *t.wait, Ours: *r.wait}, m.options.TornBeyond)
+	m.result.addPair(Pair{Trace: *t.wait, Ours: *r.wait})
 }
 
 func (m *matcher) missing(t timed[Wait]) {

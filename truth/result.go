@@ -25,6 +25,7 @@ type Result struct {
 	Total, Until, Sched Part
 
 	clockError time.Duration
+	tornBeyond time.Duration
 }
 
 // Part compares one part of all pairs of which it was measured.
@@ -38,22 +39,19 @@ type Part struct {
 	differences         []time.Duration
 }
 
-func newResult(t *Trace) *Result {
-	return &Result{Skipped: make(map[string]int), clockError: t.ClockError}
+func newResult(t *Trace, tornBeyond time.Duration) *Result {
+	return &Result{Skipped: make(map[string]int), clockError: t.ClockError, tornBeyond: tornBeyond}
 }
 
-func (r *Result) addPair(p Pair, tornBeyond time.Duration) {
+func (r *Result) addPair(p Pair) {
 	r.Pairs = append(r.Pairs, p)
 	if traceReasons[p.Ours.Reason] != p.Trace.Reason {
 		r.WrongReason = append(r.WrongReason, p)
 	}
 	t := p.Trace
-	if t.Squeezed {
-		tornBeyond = alwaysTorn
-	}
-	r.Total.add(t.Running-t.Park, p.Ours.Total, tornBeyond)
-	r.Until.add(t.Runnable-t.Park, untilRunnable(&p.Ours), tornBeyond)
-	r.Sched.add(t.Running-t.Runnable, p.Ours.Sched, tornBeyond)
+	r.Total.add(t.Running-t.Park, p.Ours.Total, t.Squeezed, r.tornBeyond)
+	r.Until.add(t.Runnable-t.Park, untilRunnable(&p.Ours), t.Squeezed, r.tornBeyond)
+	r.Sched.add(t.Running-t.Runnable, p.Ours.Sched, t.Squeezed, r.tornBeyond)
 }
 
 // untilRunnable is unmeasured unless the wait was split as it should be: either
@@ -69,10 +67,7 @@ func untilRunnable(w *wait.Wait) time.Duration {
 	}
 }
 
-// alwaysTorn stands for a pair that has nothing to be compared.
-const alwaysTorn = -1
-
-func (p *Part) add(trace int64, ours, tornBeyond time.Duration) {
+func (p *Part) add(trace int64, ours time.Duration, squeezed bool, tornBeyond time.Duration) {
 	if ours == wait.Unmeasured {
 		return
 	}
@@ -80,7 +75,7 @@ func (p *Part) add(trace int64, ours, tornBeyond time.Duration) {
 	p.Trace += time.Duration(trace)
 	p.Ours += ours
 	p.differences = append(p.differences, difference)
-	if difference.Abs() > tornBeyond {
+	if squeezed || difference.Abs() > tornBeyond {
 		p.Torn++
 		p.TornTrace += time.Duration(trace)
 		p.TornOurs += ours

@@ -4,8 +4,8 @@
 // recording shows one side of each conversation, as in real life.
 //
 // It knows nothing of being recorded. Faults, which the tests have, says what a
-// recording of it must show. It is written in Go 1.18 and without modules, so that
-// each release of Go can build it: testdata/workload is a link to here.
+// recording of it must show. It is written in Go 1.18 with the standard library
+// alone, so that each release of Go can build it: testdata/workload is a link to here.
 package workload
 
 import (
