@@ -13,7 +13,7 @@ demo: build tracefs ## record a small workload with known faults and print the r
 	./netpolltrace demo
 
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
-	go test -json $(TESTFLAGS) ./... | go run ./testsummary $(if $(V),-v)
+	go test -json $(TESTFLAGS) ./... | go run ./internal/testsummary $(if $(V),-v)
 
 # The newest patch release of each version, and older ones where the layout of the
 # runtime changed between patch releases, both sides.
@@ -24,26 +24,26 @@ GO_VERSIONS ?= $(GO_NEWEST) $(if $(BUILDS),,$(GO_OLDER))
 test-go: export NETPOLLTRACE_GO_VERSIONS = $(GO_VERSIONS)
 test-go: export NETPOLLTRACE_BUILDS = $(BUILDS)
 test-go: tracefs ## read and record programs of Go 1.18 to 1.27, on arm64 in QEMU; they are downloaded; GO_VERSIONS names others, BUILDS=usual tries less
-	{ go test -json -p 1 -timeout 60m -run Releases ./testprogram ./process || true; \
-	go test -json -p 1 -timeout 60m -run Releases ./gobinary ./truth ./vm $(if $(UPDATE),-update); \
-	} | go run ./testsummary $(if $(V),-v)
+	{ go test -json -p 1 -timeout 60m -run Releases ./internal/testprogram ./process || true; \
+	go test -json -p 1 -timeout 60m -run Releases ./gobinary ./internal/truth ./internal/vm $(if $(UPDATE),-update); \
+	} | go run ./internal/testsummary $(if $(V),-v)
 
 # All that CI boots at once, so that all processors are busy to the end. To share them
 # is nothing to the machines, whose clocks count instructions; each takes up to 2 GiB.
 MACHINES ?= 5
 
 test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and arm64, and record in each; KERNELS names some, MACHINES is how many at a time
-	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" go test -json -timeout 90m -parallel $(MACHINES) -run TestKernels ./vm $(if $(UPDATE),-update) | go run ./testsummary $(if $(V),-v)
+	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" go test -json -timeout 90m -parallel $(MACHINES) -run TestKernels ./internal/vm $(if $(UPDATE),-update) | go run ./internal/testsummary $(if $(V),-v)
 
 test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
-	NETPOLLTRACE_REAL=$(or $(DURATION),30s) go test -json -timeout 30m -run TestServersOfDebian ./realworld | go run ./testsummary $(if $(V),-v)
+	NETPOLLTRACE_REAL=$(or $(DURATION),30s) go test -json -timeout 30m -run TestServersOfDebian ./internal/realworld | go run ./internal/testsummary $(if $(V),-v)
 
 soak: tracefs ## attach and detach 200 times to a program under stress, for DURATION
-	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) go test -json -timeout 60m -run TestSoak ./realworld | go run ./testsummary $(if $(V),-v)
+	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) go test -json -timeout 60m -run TestSoak ./internal/realworld | go run ./internal/testsummary $(if $(V),-v)
 
 bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
 	go test -run '^$$' -bench . -benchmem ./...
-	go run ./bench $(BENCHFLAGS)
+	go run ./internal/bench $(BENCHFLAGS)
 
 generate: ## compile bpf/ again, which takes clang-19, llvm-19 and libbpf-dev; measure gobinary/offsets.json with GO_VERSIONS
 	go generate ./...

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/compatibility"
-	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/compatibility"
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 )
 
 var update = flag.Bool("update", false, "write offsets.json and the table of docs/compatibility.md")

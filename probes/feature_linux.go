@@ -10,7 +10,7 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
-	"github.com/netpolltrace/netpolltrace/rights"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 )
 
 // Feature is one thing that a kernel can or cannot do. It is found out by

@@ -11,7 +11,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
-	"github.com/netpolltrace/netpolltrace/rights"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 )
 
 // Mode is how much is seen, at what cost; docs/how-it-works.md compares them.

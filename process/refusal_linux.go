@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/netpolltrace/netpolltrace/rights"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 )
 
 // rightsError says what right is missing. Reading another process's memory

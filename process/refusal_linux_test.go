@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/rights"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 )
 
 func TestARefusalSaysWhatToDo(t *testing.T) {

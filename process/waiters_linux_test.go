@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
-	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/expression"
+	"github.com/netpolltrace/netpolltrace/internal/expression"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 

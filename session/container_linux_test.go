@@ -11,7 +11,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 )
 
 // unshare is the program that makes namespaces; without it the test is skipped.

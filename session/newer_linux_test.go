@@ -11,7 +11,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 )
 
 // fromTheFuture builds a program without DWARF that says of itself that a

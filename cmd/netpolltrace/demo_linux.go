@@ -15,7 +15,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/workload"
+	"github.com/netpolltrace/netpolltrace/internal/workload"
 )
 
 // demoRun is one recording of the demo: the same shop, seen more or less

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/netpolltrace/netpolltrace/doctor"
+	"github.com/netpolltrace/netpolltrace/internal/doctor"
 	"github.com/netpolltrace/netpolltrace/process"
 )
 

@@ -1,9 +1,9 @@
 // Command channels passes numbers between goroutines as quickly as it can, and
 // writes a CPU profile of itself to the file that its argument names. With this
 // profile the compiler inlines the runtime's own functions into those that wait
-// at channels; truth/testdata/channels.pgo is one:
+// at channels; internal/truth/testdata/channels.pgo is one:
 //
-//	go build -trimpath ./programs/channels && ./channels ../truth/testdata/channels.pgo
+//	go build -trimpath ./programs/channels && ./channels ../internal/truth/testdata/channels.pgo
 package main
 
 import (

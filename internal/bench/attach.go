@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+)
+
+// mostAttach is for a program of 100 MB.
+const mostAttach = 300 * time.Millisecond
+
+// attachCase is a program to attach to.
+type attachCase struct {
+	name    string
+	path    string
+	command []float64 // milliseconds, one a round
+	session []float64
+}
+
+// measureAttach measures how long it takes from the start of "record" until
+// waits are recorded, with a small program and with a big one.
+func measureAttach(ctx context.Context, l *lab) (string, []goal, error) {
+	big, err := buildBig(ctx, l.dir, realSize)
+	if err != nil {
+		return "", nil, err
+	}
+	cases := []*attachCase{{name: "ping-pong", path: l.echo}, {name: "big", path: big}}
+	for round := range l.rounds {
+		for _, c := range cases {
+			if err := c.measure(ctx, l); err != nil {
+				return "", nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			fmt.Fprintf(os.Stderr, "round %d, %s: %.0f ms, of which the session %.0f ms\n", round+1, c.name, c.command[round], c.session[round])
+		}
+	}
+	return attachTable(cases)
+}
+
+func (c *attachCase) measure(ctx context.Context, l *lab) (err error) {
+	dir, remove, err := l.folder()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	program, err := testprogram.Start(ctx, c.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, program.Close()) }()
+	w, err := watch(ctx, record("io")(scene{tool: l.tool, exe: c.path, pid: program.PID(), dir: dir}))
+	if err != nil {
+		return err
+	}
+	defer w.kill()
+	c.command = append(c.command, milliseconds(w.attached))
+	if _, err := w.stop(); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, "/proc/self/exe", openCommand, "-p", strconv.Itoa(program.PID())).Output()
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	took, err := time.ParseDuration(strings.TrimSpace(string(out)))
+	c.session = append(c.session, milliseconds(took))
+	return err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func attachTable(cases []*attachCase) (string, []goal, error) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "From the start of `netpolltrace record` until waits are recorded, and the session's part of it. "+
+		"The big program has %d functions and no symbols.\n\n"+
+		"| program | MB | ms | of which the session |\n|---|--:|--:|--:|\n", realSize.packages*realSize.functions)
+	var goals []goal
+	for _, c := range cases {
+		info, err := os.Stat(c.path)
+		if err != nil {
+			return "", nil, err
+		}
+		command, opening := spreadOf(c.command), spreadOf(c.session)
+		fmt.Fprintf(&out, "| %s | %.0f | %s | %s |\n", c.name, float64(info.Size())/1e6, whole(command), whole(opening))
+		if c.name == "big" {
+			goals = append(goals, goal{"attaching to a stripped binary of 100 MB", "≤ 300 ms", whole(command) + " ms",
+				command.median <= milliseconds(mostAttach)})
+		}
+	}
+	return out.String(), goals, nil
+}
+
+// whole is a spread without decimals.
+func whole(s spread) string { return fmt.Sprintf("%.0f (%.0f–%.0f)", s.median, s.low, s.high) }
+
+// openSession attaches to a process, prints how long that took, and ends.
+func openSession(_ context.Context, args []string) error {
+	flags := flag.NewFlagSet(openCommand, flag.ContinueOnError)
+	pid := flags.Int("p", 0, "the process")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	began := time.Now()
+	target, err := process.Open(*pid)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	s, err := session.Open(target, session.Config{Mode: probes.ModeIO, Limits: probes.DefaultOptions()})
+	if err != nil {
+		return err
+	}
+	fmt.Println(time.Since(began))
+	return s.Close()
+}

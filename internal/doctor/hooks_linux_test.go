@@ -1,0 +1,154 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
+)
+
+var (
+	errAbsent  = fmt.Errorf("kprobe f: opening: %w", fs.ErrNotExist)
+	errRefused = fmt.Errorf("fentry f: load program: %w (MEMLOCK may be too low)", unix.EPERM)
+)
+
+func way(name string, err error) probes.Way {
+	return probes.Way{Name: name, Err: err, Feature: probes.Feature{Name: name, Since: "6.4", Config: "CONFIG_X"}}
+}
+
+func takes(w probes.Way, further rights.Set) probes.Way {
+	w.Feature.Rights = further
+	return w
+}
+
+func TestTheFirstWayThatWorksIsTaken(t *testing.T) {
+	sight := probes.Sight{Name: "sends", Part: "idle", Ways: []probes.Way{
+		way("fentry f", errRefused), way("kprobe f", errAbsent), way("tracepoint t", nil), way("tracepoint u", nil),
+	}}
+	f := judgeSight(wellMachine(), &sight)
+	wantFinding(t, f, OK, "by tracepoint t", "")
+	wantFinding(t, find(t, f.Parts, "fentry f"), Note, "refused: operation not permitted", "")
+	wantFinding(t, find(t, f.Parts, "kprobe f"), Note, "not in this kernel", "")
+	wantFinding(t, find(t, f.Parts, "tracepoint t"), OK, "works, and is taken", "")
+	if last := find(t, f.Parts, "tracepoint u"); last.Detail != "works" {
+		t.Errorf("a way that is not needed: %s", last.Detail)
+	}
+}
+
+func TestCuresOfHooks(t *testing.T) {
+	ordinary := wellMachine()
+	ordinary.held = 0
+	nested := wellMachine()
+	nested.ofMachine = false
+	atKernel := wellMachine()
+	atKernel.held = rights.Kernel
+	partly := way("tracepoint t", nil)
+	partly.Partly = "pipes are not seen"
+	for name, test := range map[string]struct {
+		machine *machine
+		sight   probes.Sight
+		state   State
+		detail  string
+		cure    string
+	}{
+		"a part is missing": {wellMachine(),
+			probes.Sight{Part: "idle", Lacks: "no hook on sends", Ways: []probes.Way{way("fentry f", errAbsent), way("kprobe f", errAbsent)}},
+			Warn, "no hook on sends", "fentry f (Linux 6.4 or newer, CONFIG_X=y), or kprobe f (Linux"},
+		"nothing can be recorded": {wellMachine(),
+			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), way("perf events", errAbsent)}},
+			Fail, "nothing can be recorded without", "boot a kernel with uprobe_multi"},
+		"it is seen in part": {wellMachine(),
+			probes.Sight{Part: "network", Ways: []probes.Way{way("fentry f", errAbsent), partly}},
+			Warn, "pipes are not seen", "boot a kernel with fentry f (Linux 6.4"},
+		"an ordinary user": {ordinary,
+			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
+			Warn, "", seeRights},
+		"a user namespace": {nested,
+			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
+			Warn, "", "outside of this user namespace"},
+		"a further right": {atKernel,
+			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), takes(way("perf events", errRefused), rights.SysAdmin)}},
+			Fail, "nothing can be recorded without", "grant CAP_SYS_ADMIN"},
+		"a further right that does not help": {atKernel,
+			probes.Sight{Ways: []probes.Way{takes(way("perf events", errAbsent), rights.SysAdmin)}},
+			Fail, "", "boot a kernel with perf events"},
+		"the only way": {wellMachine(),
+			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errAbsent)}},
+			Fail, "not in this kernel", "boot a kernel with ring buffer"},
+		"another error": {wellMachine(),
+			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errors.New("ring buffer: does not fire"))}},
+			Fail, "does not fire", "boot a kernel with ring buffer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantFinding(t, judgeSight(test.machine, &test.sight), test.state, test.detail, test.cure)
+		})
+	}
+}
+
+func TestARefusedModeTakesTheRightsOfItsUprobes(t *testing.T) {
+	m := wellMachine()
+	m.held = rights.Kernel
+	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", errRefused), rights.SysAdmin)}}}
+	f := judgeTrial(m, sights, &trial{mode: probes.ModeIO, err: errRefused})
+	wantFinding(t, f, Fail, "refused", "grant CAP_SYS_ADMIN")
+}
+
+// measuredTrial is a trial in which all was measured.
+func measuredTrial(mode probes.Mode) *trial {
+	t := &trial{mode: mode, seen: &seen{waits: 8, measured: map[string]int{}}}
+	for _, part := range parts {
+		t.seen.measured[part.name] = 8
+	}
+	return t
+}
+
+func TestAModeThatWorksTellsWhatItMeasuresWith(t *testing.T) {
+	sights := []probes.Sight{{Part: "netpoll", Ways: []probes.Way{way("fexit f", nil)}}}
+	f := judgeTrial(wellMachine(), sights, measuredTrial(probes.ModeIO))
+	wantFinding(t, f, OK, "8 waits", "")
+	wantFinding(t, find(t, f.Parts, "netpoll"), OK, "in 8 of them, by fexit f", "")
+	wantFinding(t, find(t, f.Parts, "sched"), OK, "by fexit f", "")
+	for _, part := range f.Parts {
+		if part.Name == "poller" {
+			t.Error("mode io tells of pollers, which it does not see")
+		}
+	}
+	find(t, judgeTrial(wellMachine(), sights, measuredTrial(probes.ModeAll)).Parts, "poller")
+}
+
+func TestAPartThatWasNotMeasured(t *testing.T) {
+	trial := measuredTrial(probes.ModeIO)
+	trial.seen.measured["network"], trial.seen.measured["idle"] = 0, 0
+	trial.unmeasured = map[string]string{"idle": "no hook on sends", "netpoll": "not for pipes"}
+	f := judgeTrial(wellMachine(), nil, trial)
+	wantFinding(t, find(t, f.Parts, "network"), Warn, "not measured in any", "")
+	wantFinding(t, find(t, f.Parts, "idle"), Warn, "not measured: no hook on sends", "")
+	wantFinding(t, find(t, f.Parts, "netpoll"), Warn, "not for all descriptors", "")
+}
+
+func TestModesThatDoNotWork(t *testing.T) {
+	ordinary := wellMachine()
+	ordinary.held = 0
+	for name, test := range map[string]struct {
+		machine *machine
+		trial   trial
+		state   State
+		detail  string
+		cure    string
+	}{
+		"no rights":                     {ordinary, trial{err: errRefused}, Fail, "refused: operation not permitted", seeRights},
+		"refused for no known reason":   {wellMachine(), trial{err: errRefused}, Fail, "refused", "ask whoever set this machine up"},
+		"an error that says what to do": {wellMachine(), trial{err: errors.New("use a newer netpolltrace")}, Fail, "use a newer", ""},
+		"no loopback":                   {wellMachine(), trial{seen: &seen{err: errors.New("no such device")}}, Warn, "no such device", "ip link set lo up"},
+		"nothing seen":                  {wellMachine(), trial{seen: &seen{}}, Warn, "saw nothing", "report this"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantFinding(t, judgeTrial(test.machine, nil, &test.trial), test.state, test.detail, test.cure)
+		})
+	}
+}

@@ -1,0 +1,292 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// modes are those that are tried.
+var modes = []probes.Mode{probes.ModeIO, probes.ModeAll}
+
+// trial is what came of trying a mode.
+type trial struct {
+	mode       probes.Mode
+	plan       []string // what was chosen, and why: probes.Plan.Lines
+	unmeasured map[string]string
+	err        error // why nothing can be recorded
+	seen       *seen // of the exchange; nil where none was recorded
+}
+
+// seen is what a recording saw of an exchange.
+type seen struct {
+	err      error // of the exchange itself
+	waits    int
+	measured map[string]int // by part: the waits in which it was measured
+}
+
+// tryHere records an exchange between two ends of a loopback connection within
+// this process: from the kernel's hooks to the waits that come out, all is at
+// work as in a real recording.
+func tryHere(ctx context.Context, features *probes.Features, mode probes.Mode) trial {
+	self, err := process.Open(os.Getpid())
+	if err != nil {
+		return trial{mode: mode, err: err}
+	}
+	defer self.Close()
+	return try(features, mode, self, func(r *probes.Recorder) (*seen, error) {
+		return recordExchange(ctx, r)
+	})
+}
+
+// tryOn puts the probes of a mode into a process and takes them out again.
+func tryOn(features *probes.Features, mode probes.Mode, p *process.Process) trial {
+	return try(features, mode, p, func(*probes.Recorder) (*seen, error) { return nil, nil })
+}
+
+func try(features *probes.Features, mode probes.Mode, p *process.Process, use func(*probes.Recorder) (*seen, error)) trial {
+	t := trial{mode: mode}
+	var plan *probes.Plan
+	if plan, t.err = probes.Choose(features, mode, ""); t.err != nil {
+		return t
+	}
+	t.plan, t.unmeasured = plan.Lines, plan.Unmeasured
+	binary, err := gobinary.Open(p.ExePath())
+	if err != nil {
+		t.err = fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
+		return t
+	}
+	defer binary.Close()
+	t.seen, t.err = attach(binary, p, plan, use)
+	return t
+}
+
+func attach(binary *gobinary.Binary, p *process.Process, plan *probes.Plan, use func(*probes.Recorder) (*seen, error)) (*seen, error) {
+	target, err := probes.NewTarget(binary, p)
+	if err != nil {
+		return nil, fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
+	}
+	// Wrong numbers would do harm: a recording does not begin without this, either.
+	snapshot, err := p.Goroutines(binary)
+	if err != nil {
+		return nil, err
+	}
+	if snapshot.EpFD >= 0 {
+		target.Decoding = snapshot.Decoding
+	}
+	options := probes.DefaultOptions()
+	options.Identity = &wait.Process{Name: p.Name, PID: int32(p.PID)}
+	recorder, err := probes.Attach(target, plan, options)
+	if err != nil {
+		return nil, err
+	}
+	what, err := use(recorder)
+	return what, errors.Join(err, recorder.Close())
+}
+
+// recordExchange runs the exchange under the recorder.
+func recordExchange(ctx context.Context, r *probes.Recorder) (*seen, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	sink := &exchangeSink{seen: seen{measured: make(map[string]int)}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return &seen{err: err}, nil
+	}
+	defer listener.Close()
+	sink.address = listener.Addr().String()
+	var recording errgroup.Group
+	recording.Go(func() error { return r.Run(ctx, sink) })
+	err = exchange(listener)
+	stop()
+	if runErr := recording.Wait(); runErr != nil {
+		return nil, runErr
+	}
+	sink.seen.err = err
+	return &sink.seen, nil
+}
+
+// The exchange: so many messages there and back again, and how long they may
+// take on the busiest machine.
+const (
+	trips         = 32
+	exchangeLimit = 5 * time.Second
+)
+
+// exchange plays ping-pong over a loopback connection.
+func exchange(listener net.Listener) error {
+	var group errgroup.Group
+	group.Go(func() error {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return echo(conn)
+	})
+	group.Go(func() error {
+		// A dial that cannot be must not leave the other end waiting for it.
+		defer listener.Close()
+		conn, err := net.DialTimeout("tcp", listener.Addr().String(), exchangeLimit)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return ask(conn)
+	})
+	return group.Wait()
+}
+
+// echo sends back what comes until the other end closes.
+func echo(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(exchangeLimit)); err != nil {
+		return err
+	}
+	_, err := io.Copy(conn, conn)
+	return err
+}
+
+func ask(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(exchangeLimit)); err != nil {
+		return err
+	}
+	message := make([]byte, 1)
+	for range trips {
+		if _, err := conn.Write(message); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(conn, message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts are what a wait can tell besides how long it was.
+var parts = []struct {
+	name string
+	of   func(*wait.Wait) bool
+}{
+	{"network", func(w *wait.Wait) bool { return w.Network != wait.Unmeasured }},
+	{"netpoll", func(w *wait.Wait) bool { return w.Netpoll != wait.Unmeasured }},
+	{"sched", func(w *wait.Wait) bool { return w.Sched != wait.Unmeasured }},
+	{"idle", func(w *wait.Wait) bool { return w.Idle != wait.Unmeasured }},
+	{"poller", func(w *wait.Wait) bool { return w.Poller != "" }},
+	{"stack", func(w *wait.Wait) bool { return w.Stack != nil }},
+}
+
+// exchangeSink looks at the waits of the exchange and drops all others.
+type exchangeSink struct {
+	seen    seen
+	address string // of the listener: one end or the other of each wait's socket
+}
+
+func (s *exchangeSink) Wait(w *wait.Wait) error {
+	if w.Kind != wait.KindWait || w.Local != s.address && w.Peer != s.address {
+		return nil
+	}
+	s.seen.waits++
+	for _, part := range parts {
+		if part.of(w) {
+			s.seen.measured[part.name]++
+		}
+	}
+	return nil
+}
+
+func (s *exchangeSink) Event(*wait.Event) error { return nil }
+
+// examineModes tells what can be recorded in each mode on this machine.
+func examineModes(m *machine, sights []probes.Sight, trials []trial) Section {
+	section := Section{Name: "Modes"}
+	for i := range trials {
+		section.Findings = append(section.Findings, judgeTrial(m, sights, &trials[i]))
+	}
+	return section
+}
+
+func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
+	f := Finding{Name: string(t.mode), State: OK}
+	switch {
+	case t.err != nil && rights.Refused(t.err):
+		f.State, f.Detail, f.Cure = Fail, refused(t.err), m.mendTrial(sights)
+		return f
+	case t.err != nil:
+		f.State, f.Detail = Fail, t.err.Error()
+		return f
+	case t.seen == nil:
+		f.Detail = "the probes were put in and taken out again"
+		return f
+	case t.seen.err != nil:
+		f.State, f.Detail = Warn, "the probes can be attached; an exchange over loopback could not be tried: "+t.seen.err.Error()
+		f.Cure = "switch the loopback interface on: sudo ip link set lo up"
+		return f
+	case t.seen.waits == 0:
+		f.State, f.Detail = Warn, "the probes can be attached, but saw nothing of an exchange over loopback"
+		f.Cure = "please report this with the output of netpolltrace doctor --format json"
+		return f
+	}
+	f.Detail = fmt.Sprintf("works: %d waits of an exchange of our own", t.seen.waits)
+	for _, part := range parts {
+		if part.name == "poller" && t.mode != probes.ModeAll {
+			continue
+		}
+		f.Parts = append(f.Parts, judgePart(sights, t, part.name))
+	}
+	return f
+}
+
+// mendTrial says what to do where a mode was refused: what is needed for every
+// recording may take further rights, and says so itself.
+func (m *machine) mendTrial(sights []probes.Sight) string {
+	for i := range sights {
+		if sights[i].Part == "" && sights[i].Chosen() < 0 {
+			return m.mendWays(sights[i].Ways)
+		}
+	}
+	return m.mendRefusal()
+}
+
+func judgePart(sights []probes.Sight, t *trial, name string) Finding {
+	n, why := t.seen.measured[name], t.unmeasured[name]
+	switch {
+	case n == 0 && why != "":
+		return Finding{Name: name, State: Warn, Detail: "not measured: " + why}
+	case n == 0:
+		return Finding{Name: name, State: Warn, Detail: "not measured in any of them"}
+	}
+	f := Finding{Name: name, State: OK, Detail: fmt.Sprintf("measured in %d of them", n)}
+	if by := shownBy(sights, name); by != "" {
+		f.Detail += ", " + by
+	}
+	if why != "" {
+		f.State, f.Detail = Warn, f.Detail+"; not for all descriptors"
+	}
+	return f
+}
+
+// shownBy names the hook that a part is measured with; empty for those that the
+// probes in the program show.
+func shownBy(sights []probes.Sight, part string) string {
+	if part == "sched" {
+		part = "netpoll" // both begin or end when the runtime learns of an event
+	}
+	for i := range sights {
+		if chosen := sights[i].Chosen(); sights[i].Part == part && chosen >= 0 {
+			return "by " + sights[i].Ways[chosen].Name
+		}
+	}
+	return ""
+}
