@@ -11,6 +11,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // adoption counts what came of taking over the waits that were under way.
@@ -80,7 +81,7 @@ func (r *Recorder) adoptable(s *process.Snapshot) []*process.Goroutine {
 	var waiting []*process.Goroutine
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
-		if waits(g.Status) && (r.plan.Mode == ModeAll || g.PollDesc != 0) {
+		if waits(g.Status) && (r.plan.Mode == wait.ModeAll || g.PollDesc != 0) {
 			waiting = append(waiting, g)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -52,14 +52,14 @@ func raiseFiles(t *testing.T, n uint64) {
 
 func TestWaitsUnderWayAreAllThere(t *testing.T) {
 	for _, c := range []struct {
-		mode  probes.Mode
+		mode  wait.Mode
 		conns int
 		small bool // a ring buffer that their descriptions do not fit into
 	}{
-		{mode: probes.ModeIO, conns: 1000},
-		{mode: probes.ModeIO, conns: 1000, small: true},
-		{mode: probes.ModeAll, conns: 1000},
-		{mode: probes.ModeIO, conns: 9000},
+		{mode: wait.ModeIO, conns: 1000},
+		{mode: wait.ModeIO, conns: 1000, small: true},
+		{mode: wait.ModeAll, conns: 1000},
+		{mode: wait.ModeIO, conns: 9000},
 	} {
 		t.Run(fmt.Sprintf("%s %d small %t", c.mode, c.conns, c.small), func(t *testing.T) {
 			chosen := plan(t, c.mode)
@@ -104,7 +104,7 @@ func TestWhatHasNoRoomWhenTakenOverIsCounted(t *testing.T) {
 		"descriptors": {func(o *probes.Options) { o.MaxFDs = room }, wait.EventIncomplete, 2 * conns},
 	} {
 		t.Run(name, func(t *testing.T) {
-			chosen := plan(t, probes.ModeIO)
+			chosen := plan(t, wait.ModeIO)
 			program := launch(t, "idle", "-conns", strconv.Itoa(conns))
 			options := probes.DefaultOptions()
 			c.shrink(&options)
@@ -121,7 +121,7 @@ func TestWhatHasNoRoomWhenTakenOverIsCounted(t *testing.T) {
 // The far ends of the echo wait when the recording begins, and are then asked.
 func TestWaitsUnderWayEndOnce(t *testing.T) {
 	const conns = 64
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
@@ -187,7 +187,7 @@ func openReads(all *truth.Gather) uint64 {
 // was looked at.
 func TestAttachingToABusyProgramInventsNothing(t *testing.T) {
 	const conns = 64
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
@@ -214,7 +214,7 @@ func TestAttachingToABusyProgramInventsNothing(t *testing.T) {
 // gone when their waits were taken over.
 func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 	const conns = 64
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
@@ -239,7 +239,7 @@ func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 // delivered at all.
 func TestOnlyWhatIsDeliveredLacksItsDescriptor(t *testing.T) {
 	const conns, closed = 64, 1 << 20
-	chosen := plan(t, probes.ModeIO)
+	chosen := plan(t, wait.ModeIO)
 	program := launch(t, "echo", "-conns", strconv.Itoa(conns))
 	before := program.thatMoveOn(t, conns/2)
 	for i := range before.Goroutines {

@@ -9,10 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
-	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -42,7 +42,7 @@ func runTests(m *testing.M) int {
 
 // plan is what a recording here would hook; the test is skipped where nothing
 // can be recorded.
-func plan(t *testing.T, mode probes.Mode) *probes.Plan {
+func plan(t *testing.T, mode wait.Mode) *probes.Plan {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("recording needs root")

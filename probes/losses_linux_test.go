@@ -4,9 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -51,38 +51,38 @@ func (p *target) runUntil(t *testing.T, r *probes.Recorder, place func(*probes.C
 
 func TestEachLossIsCountedAtItsPlace(t *testing.T) {
 	for name, c := range map[string]struct {
-		mode   probes.Mode
+		mode   wait.Mode
 		shrink func(*probes.Options)
 		// lost is the count that the shrinking leads to; missing, if set, the
 		// waits that are delivered without something, which must be as many.
 		lost    func(*probes.Counts) *uint64
 		missing func(*wait.Wait) bool
 	}{
-		"nothing, io":  {mode: probes.ModeIO, shrink: func(*probes.Options) {}},
-		"nothing, all": {mode: probes.ModeAll, shrink: func(*probes.Options) {}},
+		"nothing, io":  {mode: wait.ModeIO, shrink: func(*probes.Options) {}},
+		"nothing, all": {mode: wait.ModeAll, shrink: func(*probes.Options) {}},
 		"ring buffer, io": {
-			mode:   probes.ModeIO,
+			mode:   wait.ModeIO,
 			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
 		},
 		"ring buffer, all": {
-			mode:   probes.ModeAll,
+			mode:   wait.ModeAll,
 			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
 		},
 		"goroutines": {
-			mode:   probes.ModeAll,
+			mode:   wait.ModeAll,
 			shrink: func(o *probes.Options) { o.MaxGoroutines = 4 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostSlot },
 		},
 		"descriptors": {
-			mode:    probes.ModeIO,
+			mode:    wait.ModeIO,
 			shrink:  func(o *probes.Options) { o.MaxFDs = 4 },
 			lost:    func(c *probes.Counts) *uint64 { return &c.NoFDRoom },
 			missing: func(w *wait.Wait) bool { return w.Reason == wait.ReasonIO && w.FD < 0 },
 		},
 		"stacks": {
-			mode:    probes.ModeIO,
+			mode:    wait.ModeIO,
 			shrink:  func(o *probes.Options) { o.MaxStacks = 1 },
 			lost:    func(c *probes.Counts) *uint64 { return &c.NoStackRoom },
 			missing: func(w *wait.Wait) bool { return w.Stack == nil },
@@ -130,7 +130,7 @@ func (s *stuck) Wait(w *wait.Wait) error {
 }
 
 func TestAnExecIsSeenThoughItsRecordIsLost(t *testing.T) {
-	chosen := plan(t, probes.ModeIO)
+	chosen := plan(t, wait.ModeIO)
 	program := launch(t, "lifecycle")
 	options := probes.DefaultOptions()
 	options.RingBuffer = 4096

@@ -12,20 +12,11 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/internal/rights"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Mode is how much is seen, at what cost; docs/how-it-works.md compares them.
-type Mode string
-
-// The modes that record with uprobes.
-const (
-	ModeAuto Mode = "auto" // what fits; at present always io
-	ModeIO   Mode = "io"   // waits in the netpoller
-	ModeAll  Mode = "all"  // every park of every goroutine
-)
-
-// Modes are those that can be asked for.
-var Modes = []Mode{ModeAuto, ModeIO, ModeAll}
+// Modes are those that can be asked for; auto is io at present.
+var Modes = []wait.Mode{wait.ModeAuto, wait.ModeIO, wait.ModeAll}
 
 // Backend is a way to hook the kernel.
 type Backend string
@@ -62,14 +53,14 @@ type hookProgram struct {
 // it, the cheapest first.
 type need struct {
 	name  string
-	part  string // what is not measured without it: a key of wait.Meta.Unmeasured
-	lacks string // how a report says so
+	part  wait.Part // what is not measured without it: a key of wait.Meta.Unmeasured
+	lacks string    // how a report says so
 	hooks []hook
 }
 
 var needs = []need{
 	{
-		name: "returns of epoll_wait", part: "netpoll",
+		name: "returns of epoll_wait", part: wait.PartNetpoll,
 		lacks: "no hook on epoll_wait: when the runtime learnt of an event was not seen",
 		hooks: []hook{
 			{name: "fexit do_epoll_wait", backend: BackendFentry, feature: fexit("do_epoll_wait"),
@@ -84,7 +75,7 @@ var needs = []need{
 		},
 	},
 	{
-		name: "readiness of descriptors", part: "network",
+		name: "readiness of descriptors", part: wait.PartNetwork,
 		lacks: "no hook on readiness: when the kernel had the data was not seen",
 		hooks: []hook{
 			{name: "fentry ep_poll_callback", backend: BackendFentry, feature: fentry("ep_poll_callback"),
@@ -101,7 +92,7 @@ var needs = []need{
 		},
 	},
 	{
-		name: "sends on TCP sockets", part: "idle",
+		name: "sends on TCP sockets", part: wait.PartIdle,
 		lacks: "no hook on sends: from when on an answer was owed was not seen",
 		hooks: []hook{
 			{name: "tracepoint tcp_sendmsg_locked", backend: BackendTracepoint, feature: rawTracepoint("tcp_sendmsg_locked", "6.16"),
@@ -113,7 +104,7 @@ var needs = []need{
 		},
 	},
 	{
-		name: "sends on other sockets", part: "idle of UDP and unix sockets",
+		name: "sends on other sockets", part: wait.PartIdleOther,
 		lacks: "no hook on sends of sockets other than TCP",
 		hooks: []hook{
 			{name: "tracepoint sock_send_length", feature: typedTracepoint("sock_send_length", "6.4"),
@@ -128,11 +119,11 @@ func seesOtherSends(c *bpf.WaitsWaitConfig)   { c.SendsSeen |= uint8(bpf.WaitsSe
 
 // Plan is what a recording on this machine will hook, and why.
 type Plan struct {
-	Mode Mode
+	Mode wait.Mode
 	// Lines says what was chosen, a line each, for doctor and the recording.
 	Lines []string
 	// Unmeasured says by part what will be missing, and why.
-	Unmeasured map[string]string
+	Unmeasured map[wait.Part]string
 
 	hooks  []hook
 	uprobe uprobeAttach
@@ -142,9 +133,9 @@ type Plan struct {
 // Choose makes the plan for a mode. A backend, where one is given, is used
 // alone: what it cannot show is not measured. It fails only where nothing can
 // be recorded at all.
-func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
-	if mode == ModeAuto {
-		mode = ModeIO
+func Choose(f *Features, mode wait.Mode, backend Backend) (*Plan, error) {
+	if mode == wait.ModeAuto {
+		mode = wait.ModeIO
 	}
 	if len(uprobesOf[mode]) == 0 {
 		return nil, fmt.Errorf("there is no mode %q: choose one of %v", mode, Modes)
@@ -156,7 +147,7 @@ func Choose(f *Features, mode Mode, backend Backend) (*Plan, error) {
 		return nil, err
 	}
 	f.probeAll()
-	plan := &Plan{Mode: mode, Unmeasured: make(map[string]string)}
+	plan := &Plan{Mode: mode, Unmeasured: make(map[wait.Part]string)}
 	for _, feature := range needed {
 		if err := f.Have(feature); err != nil {
 			return nil, feature.without(err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // Sight is something that a recording has to see, and what came of trying each
@@ -14,7 +15,7 @@ type Sight struct {
 	Name string
 	// Part is what is not measured without it: a key of wait.Meta.Unmeasured.
 	// It is empty where nothing can be recorded without it.
-	Part string
+	Part wait.Part
 	// Lacks is how a report says that Part was not measured.
 	Lacks string
 	Ways  []Way // the cheapest first
@@ -80,18 +81,18 @@ type ModePlace struct {
 	Place   gobinary.Place
 	// Optional is the part that a recording lacks without the probe; empty
 	// where there is no recording without it.
-	Optional string
+	Optional wait.Part
 	// Partly is the part that some waits lack if Place.Inlined.
-	Partly string
+	Partly wait.Part
 }
 
 // PlacesOf lists the places of a mode's probes in an executable, in the order
 // in which they are attached.
-func PlacesOf(mode Mode, places *gobinary.Places) []ModePlace {
+func PlacesOf(mode wait.Mode, places *gobinary.Places) []ModePlace {
 	var list []ModePlace
-	if mode == ModeAll {
+	if mode == wait.ModeAll {
 		for _, poll := range places.InlinedPolls {
-			list = append(list, ModePlace{Program: bpf.WaitsProgPollInlined, Place: poll.Place, Optional: partPoller})
+			list = append(list, ModePlace{Program: bpf.WaitsProgPollInlined, Place: poll.Place, Optional: wait.PartPoller})
 		}
 	}
 	for _, u := range uprobesOf[mode] {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // Doctor shows what the survey says, recordings do what the plan says.
@@ -13,7 +15,7 @@ func TestTheSurveyAgreesWithThePlan(t *testing.T) {
 	}
 	var features Features
 	sights := Survey(&features)
-	for _, mode := range []Mode{ModeIO, ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		plan, err := Choose(&features, mode, "")
 		if err != nil {
 			t.Skipf("nothing can be recorded here: %v", err)

@@ -6,6 +6,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // Target is the process to record: what is known of it before anything is
@@ -68,7 +69,7 @@ func (t *Target) config(plan *Plan, stacks bool) bpf.WaitsWaitConfig {
 	if stacks {
 		c.Stacks = 1
 	}
-	if plan.Mode == ModeIO {
+	if plan.Mode == wait.ModeIO {
 		c.OnlyIo = 1
 	}
 	// netpollgoready hands on its traceskip plus one.

@@ -9,8 +9,10 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // uprobe is a program on a place of the target.
@@ -21,21 +23,18 @@ type uprobe struct {
 	when func(*gobinary.Places) bool
 	// optional is the part that a recording lacks without the program; empty
 	// where there is no recording without it.
-	optional string
+	optional wait.Part
 	// partly is the part that some waits lack where the function was inlined
 	// elsewhere too; empty where other programs see to those calls.
-	partly string
+	partly wait.Part
 }
-
-// partPoller is the key of wait.Meta.Unmeasured for who polled.
-const partPoller = "poller"
 
 // uprobesOf are the uprobes of each mode, in the order in which they are
 // attached: what ends a wait before what begins one, so that no wait is begun
 // whose end would be missed. They are detached the other way round.
-var uprobesOf = map[Mode][]uprobe{
-	ModeIO: {
-		{program: bpf.WaitsProgIoGoready, partly: "outcome",
+var uprobesOf = map[wait.Mode][]uprobe{
+	wait.ModeIO: {
+		{program: bpf.WaitsProgIoGoready, partly: wait.PartOutcome,
 			place: func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready }},
 		{program: bpf.WaitsProgIoResume,
 			place: func(p *gobinary.Places) gobinary.Place { return p.IOResume }},
@@ -44,11 +43,11 @@ var uprobesOf = map[Mode][]uprobe{
 		{program: bpf.WaitsProgParkM, when: not(callsGopark),
 			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
 	},
-	ModeAll: {
-		{program: bpf.WaitsProgAllNetpoll, optional: partPoller, partly: partPoller, place: calledNetpoll},
-		{program: bpf.WaitsProgAllReady, partly: "blocked",
+	wait.ModeAll: {
+		{program: bpf.WaitsProgAllNetpoll, optional: wait.PartPoller, partly: wait.PartPoller, place: calledNetpoll},
+		{program: bpf.WaitsProgAllReady, partly: wait.PartBlocked,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Ready }},
-		{program: bpf.WaitsProgAllExecute, partly: "ends of waits",
+		{program: bpf.WaitsProgAllExecute, partly: wait.PartEnds,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Execute }},
 		{program: bpf.WaitsProgAllPark, when: parksOnce,
 			place: func(p *gobinary.Places) gobinary.Place { return p.Park }},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,8 +22,9 @@ const (
 // How much of what the target chose goes into the metadata, so that the whole
 // stays below Limits.Metadata even if each byte is written as \u0001.
 const (
-	maxMetaText = 4 << 10 // bytes of a text
-	maxMetaList = 256     // elements of a list or of a map
+	maxMetaText    = 4 << 10 // bytes of a text
+	maxMetaList    = 256     // elements of a list or of a map
+	maxMetaTargets = 64      // programs
 )
 
 // metaField is one key of the schema's metadata and the part of wait.Meta that
@@ -37,15 +39,14 @@ type metaField struct {
 func metaFields() []metaField {
 	return []metaField{
 		metaText("netpolltrace.tool", func(m *wait.Meta) *string { return &m.Tool }),
-		metaText("netpolltrace.mode", func(m *wait.Meta) *string { return &m.Mode }),
 		metaText("netpolltrace.host", func(m *wait.Meta) *string { return &m.Host }),
 		metaText("netpolltrace.kernel", func(m *wait.Meta) *string { return &m.Kernel }),
 		metaText("netpolltrace.arch", func(m *wait.Meta) *string { return &m.Arch }),
 		{"netpolltrace.started", encodeStarted, decodeStarted},
 		{"netpolltrace.clock_base", encodeClockBase, decodeClockBase},
-		{"netpolltrace.target", encodeTarget, decodeTarget},
+		{"netpolltrace.targets", encodeTargets, decodeTargets},
 		metaJSON("netpolltrace.probes", func(m *wait.Meta) *[]string { return &m.Probes }),
-		metaJSON("netpolltrace.unmeasured", func(m *wait.Meta) *map[string]string { return &m.Unmeasured }),
+		metaJSON("netpolltrace.unmeasured", func(m *wait.Meta) *map[wait.Part]string { return &m.Unmeasured }),
 		metaJSON("netpolltrace.redacted", func(m *wait.Meta) *bool { return &m.Redacted }),
 	}
 }
@@ -97,17 +98,26 @@ type target struct {
 	BuildID    string   `json:"build_id"`
 	GOMAXPROCS int      `json:"gomaxprocs"`
 	Args       []string `json:"args,omitempty"`
+
+	Mode       wait.Mode            `json:"mode"`
+	Unmeasured map[wait.Part]string `json:"unmeasured,omitempty"`
 }
 
-func encodeTarget(m *wait.Meta) (string, error) {
-	text, err := json.Marshal(target(m.Target))
+func encodeTargets(m *wait.Meta) (string, error) {
+	targets := make([]target, len(m.Targets))
+	for i, t := range m.Targets {
+		targets[i] = target(t)
+	}
+	text, err := json.Marshal(targets)
 	return string(text), err
 }
 
-func decodeTarget(m *wait.Meta, text string) error {
-	var t target
-	err := json.Unmarshal([]byte(text), &t)
-	m.Target = wait.Target(t)
+func decodeTargets(m *wait.Meta, text string) error {
+	var targets []target
+	err := json.Unmarshal([]byte(text), &targets)
+	for _, t := range targets {
+		m.Targets = append(m.Targets, wait.Target(t))
+	}
 	return err
 }
 
@@ -131,20 +141,35 @@ func encodeMeta(m *wait.Meta) (arrow.Metadata, error) {
 func boundedMeta(m *wait.Meta) *wait.Meta {
 	b := *m
 	for _, text := range []*string{
-		&b.Host, &b.Kernel, &b.Arch, &b.Tool, &b.Mode, &b.Target.Exe, &b.Target.Go, &b.Target.BuildID,
+		&b.Host, &b.Kernel, &b.Arch, &b.Tool,
 	} {
 		*text = storable(*text, maxMetaText)
 	}
-	b.Target.Args = boundedList(m.Target.Args)
 	b.Probes = boundedList(m.Probes)
-	b.Unmeasured = make(map[string]string)
-	for part, why := range m.Unmeasured {
-		if len(b.Unmeasured) == maxMetaList {
-			break
-		}
-		b.Unmeasured[storable(part, maxMetaText)] = storable(why, maxMetaText)
+	b.Unmeasured = boundedReasons(m.Unmeasured)
+	b.Targets = nil
+	for _, t := range m.Targets[:min(len(m.Targets), maxMetaTargets)] {
+		b.Targets = append(b.Targets, boundedTarget(t))
 	}
 	return &b
+}
+
+func boundedTarget(t wait.Target) wait.Target {
+	t.Exe, t.Go, t.BuildID = storable(t.Exe, maxMetaText), storable(t.Go, maxMetaText), storable(t.BuildID, maxMetaText)
+	t.Args = boundedList(t.Args)
+	t.Unmeasured = boundedReasons(t.Unmeasured)
+	return t
+}
+
+func boundedReasons(reasons map[wait.Part]string) map[wait.Part]string {
+	bounded := make(map[wait.Part]string)
+	for part, why := range reasons {
+		if len(bounded) == maxMetaList {
+			break
+		}
+		bounded[wait.Part(storable(string(part), maxMetaText))] = storable(why, maxMetaText)
+	}
+	return bounded
 }
 
 func boundedList(list []string) []string {
@@ -162,8 +187,11 @@ func redactedMeta(m *wait.Meta, r *redactor) *wait.Meta {
 	redacted := *m
 	redacted.Redacted = true
 	redacted.Host = r.host(m.Host)
-	redacted.Target.Exe = path.Base(m.Target.Exe)
-	redacted.Target.Args = nil
+	redacted.Targets = slices.Clone(m.Targets)
+	for i := range redacted.Targets {
+		redacted.Targets[i].Exe = path.Base(m.Targets[i].Exe)
+		redacted.Targets[i].Args = nil
+	}
 	return &redacted
 }
 

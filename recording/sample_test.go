@@ -16,15 +16,17 @@ var begin = time.Date(2026, 11, 23, 22, 15, 30, 5, time.UTC)
 // sampleMeta has every part of a Meta.
 func sampleMeta() *wait.Meta {
 	return &wait.Meta{
-		Target: wait.Target{
+		Targets: []wait.Target{{
 			Exe: "/srv/shop/checkout-api", PID: 4171, Go: "go1.26.8", BuildID: "abc/def",
-			GOMAXPROCS: 16, Args: []string{"-db", "10.0.0.7:5432"},
-		},
-		Host: "web-1", Kernel: "6.18.0", Arch: "amd64", Tool: "0.1.0", Mode: "io",
-		Probes:     []string{"park: uprobe at netpollblock+0x41"},
+			GOMAXPROCS: 16, Args: []string{"-db", "10.0.0.7:5432"}, Mode: wait.ModeIO,
+			Unmeasured: map[wait.Part]string{wait.PartOutcome: "inlined elsewhere"},
+		}, {
+			Exe: "/srv/shop/worker", PID: 4172, Go: "go1.25.5", Mode: wait.ModeAll,
+		}},
+		Host: "web-1", Kernel: "6.18.0", Arch: "amd64", Tool: "0.1.0", Probes: []string{"park: uprobe at netpollblock+0x41"},
 		Started:    begin,
 		ClockBase:  123456789,
-		Unmeasured: map[string]string{"poller": "only mode all sees who polled"},
+		Unmeasured: map[wait.Part]string{wait.PartPoller: "only mode all sees who polled"},
 	}
 }
 

@@ -334,11 +334,11 @@ func TestRedactedRecordingsNameNoAddress(t *testing.T) {
 	if host := got.waits[0].Process.Host; host != "host-1" || got.events[0].Process.Host != host || r.Meta().Host != host {
 		t.Errorf("the machine is called %q", host)
 	}
-	target := r.Meta().Target
+	target := r.Meta().Targets[0]
 	if !r.Meta().Redacted || target.Exe != "checkout-api" || target.Args != nil {
 		t.Errorf("redacted meta is %+v", r.Meta())
 	}
-	if sample := sampleMeta(); sample.Redacted || len(sample.Target.Args) == 0 {
+	if sample := sampleMeta(); sample.Redacted || len(sample.Targets[0].Args) == 0 {
 		t.Error("the sample has nothing to redact")
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // unshare is the program that makes namespaces; without it the test is skipped.
@@ -50,14 +50,14 @@ func TestATargetInAContainer(t *testing.T) {
 	}
 	program := start(t, unshare(t), "--fork", "--pid", "--mount", "--root", root, "/"+filepath.Base(app))
 	pid := onlyChild(t, program.PID())
-	r := attach(t, pid, session.Config{Mode: probes.ModeIO})
+	r := attach(t, pid, session.Config{Mode: wait.ModeIO})
 	do(t, program, "run", "/log")
 	r.end(t)
 	r.complete(t)
 	r.onlyOf(t, pid)
 	r.hasAll(t, readKnown(t, filepath.Join(root, "log")))
-	if r.meta.Target.Exe != "/endings" || r.meta.Target.PID != pid {
-		t.Errorf("the target is %+v, want /endings with PID %d", r.meta.Target, pid)
+	if r.meta.Targets[0].Exe != "/endings" || r.meta.Targets[0].PID != pid {
+		t.Errorf("the target is %+v, want /endings with PID %d", r.meta.Targets, pid)
 	}
 	closes(t, program)
 }
@@ -94,7 +94,7 @@ func TestATracerInAContainer(t *testing.T) {
 // recorded against what it says.
 func recordEndings(t *testing.T, program *testprogram.Process, pid int) {
 	t.Helper()
-	r := attach(t, pid, session.Config{Mode: probes.ModeAll})
+	r := attach(t, pid, session.Config{Mode: wait.ModeAll})
 	log := scratch(t, "log")
 	do(t, program, "run", log)
 	r.end(t)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -126,7 +125,7 @@ func (r *recording) hasAll(t *testing.T, all []known) {
 }
 
 func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "endings")

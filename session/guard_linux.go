@@ -41,7 +41,7 @@ func (s *Session) guard(ctx context.Context, sink wait.Sink) {
 			// The sink's errors end the recording from where the waits come in.
 			_ = sink.Event(s.event(wait.EventMode, wait.Unmeasured, fmt.Sprintf(
 				"mode %s was kept although the probes cost %.1f %% of the target's CPU time, more than --max-overhead %.1f %%",
-				s.meta.Mode, 100*progress.Overhead, 100*s.config.MaxOverhead)))
+				s.meta.Targets[0].Mode, 100*progress.Overhead, 100*s.config.MaxOverhead)))
 		}
 		if s.config.Progress != nil {
 			s.config.Progress(progress)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/findings"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -59,7 +58,7 @@ func TestACPULimitIsSeenAndFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(t, program, "begin")
-	r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
+	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
 	r.await(t, wait.EventThrottled, 12)
 	r.end(t)
 	do(t, program, "end")
@@ -111,7 +110,7 @@ func TestAProgramThatCostsTooMuchIsWarnedOf(t *testing.T) {
 	program := launch(t, "echo")
 	do(t, program, "begin")
 	over := make(chan session.Progress, 1)
-	r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO, MaxOverhead: 1e-6, Progress: func(p session.Progress) {
+	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO, MaxOverhead: 1e-6, Progress: func(p session.Progress) {
 		if p.OverBudget {
 			select {
 			case over <- p:
@@ -149,7 +148,7 @@ func TestAProgramThatCostsTooMuchIsWarnedOf(t *testing.T) {
 // A pooled connection is read before a request is sent on it: only from then
 // on somebody waits. What a server reads is idle whole.
 func TestAPooledConnectionIsIdleUntilItIsAsked(t *testing.T) {
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "pool")

@@ -18,10 +18,10 @@ import (
 	"github.com/cilium/ebpf/link"
 	"go.uber.org/goleak"
 
+	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -62,7 +62,7 @@ func recordForEver(pid int) error {
 	if err != nil {
 		return err
 	}
-	s, err := session.Open(target, session.Config{Mode: probes.ModeAll, Limits: probes.DefaultOptions()})
+	s, err := session.Open(target, session.Config{Mode: wait.ModeAll, Limits: probes.DefaultOptions()})
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func TestTheEndOfTheTargetEndsTheRecordingInGoodOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "lifecycle")
-			r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
+			r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
 			// A fork, so that there were waits when it comes back.
 			do(t, program, "fork")
 			if err := program.Send(c.command...); err != nil {
@@ -149,7 +149,7 @@ func (r *recording) onlyOf(t *testing.T, pid int) {
 
 func TestAChildOfTheTargetIsLeftAlone(t *testing.T) {
 	program := launch(t, "lifecycle")
-	r := attach(t, program.PID(), session.Config{Mode: probes.ModeAll})
+	r := attach(t, program.PID(), session.Config{Mode: wait.ModeAll})
 	child, err := strconv.Atoi(do(t, program, "fork")["pid"])
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestAStoppedTargetIsRecordedWhenItGoesOn(t *testing.T) {
 		}
 	}
 	stop(syscall.SIGSTOP)
-	r := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
+	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
 	stop(syscall.SIGCONT)
 	stop(syscall.SIGSTOP)
 	stop(syscall.SIGCONT)
@@ -265,7 +265,7 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := attach(t, child.PID(), session.Config{Mode: probes.ModeAll, Fresh: true})
+	r := attach(t, child.PID(), session.Config{Mode: wait.ModeAll, Fresh: true})
 	if err := child.Resume(); err != nil {
 		t.Fatal(err)
 	}
@@ -299,8 +299,8 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 
 func TestTwoRecordersAtOnceSeeTheSame(t *testing.T) {
 	program := launch(t, "endings")
-	one := attach(t, program.PID(), session.Config{Mode: probes.ModeIO})
-	two := attach(t, program.PID(), session.Config{Mode: probes.ModeAll})
+	one := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
+	two := attach(t, program.PID(), session.Config{Mode: wait.ModeAll})
 	log := scratch(t, "log")
 	do(t, program, "run", log)
 	one.end(t)
@@ -320,7 +320,7 @@ func TestAttachingAgainAndAgainDoesNoHarm(t *testing.T) {
 		if err := program.Send("run", "500", log); err != nil {
 			t.Fatal(err)
 		}
-		mode := []probes.Mode{probes.ModeIO, probes.ModeAll}[round%2]
+		mode := []wait.Mode{wait.ModeIO, wait.ModeAll}[round%2]
 		r := attach(t, program.PID(), session.Config{Mode: mode})
 		r.end(t)
 		r.complete(t)

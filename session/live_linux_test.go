@@ -6,11 +6,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -20,7 +20,7 @@ func needsRecording(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("recording needs root")
 	}
-	if _, err := probes.Choose(new(probes.Features), probes.ModeIO, ""); err != nil {
+	if _, err := probes.Choose(new(probes.Features), wait.ModeIO, ""); err != nil {
 		t.Skipf("nothing can be recorded here: %v", err)
 	}
 }

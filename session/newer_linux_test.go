@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // fromTheFuture builds a program without DWARF that says of itself that a
@@ -45,7 +46,7 @@ func openUnknown(t *testing.T, program *testprogram.Process, fresh bool) error {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: probes.ModeIO, Limits: probes.DefaultOptions(), Fresh: fresh})
+	s, err := session.Open(target, session.Config{Mode: wait.ModeIO, Limits: probes.DefaultOptions(), Fresh: fresh})
 	if err != nil {
 		return err
 	}

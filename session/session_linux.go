@@ -25,7 +25,7 @@ import (
 
 // Config is how to record.
 type Config struct {
-	Mode    probes.Mode
+	Mode    wait.Mode
 	Backend probes.Backend // empty: the cheapest that works
 	// Features is what is known of this machine already; nil for nothing.
 	Features *probes.Features
@@ -164,12 +164,12 @@ func (s *Session) describe(plan *probes.Plan, host string) (*wait.Meta, error) {
 		return nil, fmt.Errorf("reading the kernel's version: %w", err)
 	}
 	return &wait.Meta{
-		Target: wait.Target{
+		Targets: []wait.Target{{
 			Exe: s.process.Exe, PID: s.process.PID, Go: s.binary.GoVersion, BuildID: s.binary.BuildID,
-			GOMAXPROCS: s.procs, Args: s.config.Args,
-		},
+			GOMAXPROCS: s.procs, Args: s.config.Args, Mode: plan.Mode,
+		}},
 		Host: host, Kernel: unix.ByteSliceToString(uname.Release[:]), Arch: runtime.GOARCH,
-		Tool: s.config.Tool, Mode: string(plan.Mode), Probes: plan.Lines,
+		Tool: s.config.Tool, Probes: plan.Lines,
 		Started: s.began, ClockBase: s.recorder.ClockBase(), Unmeasured: plan.Unmeasured,
 	}, nil
 }

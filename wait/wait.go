@@ -13,10 +13,7 @@
 // sorts or joins waits afterwards.
 package wait
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // Unmeasured is the value of a duration that no probe measured. It is not
 // zero: a measured 0 is a 0.
@@ -110,6 +107,12 @@ type Stack struct {
 	Line string
 	// Func is the function of that frame.
 	Func string
+	// Via is the library function that did the waiting, if the frame of Line
+	// is not the one that did; empty when it is, or not known.
+	Via string
+	// Own is the functions of the program's own modules, root first, joined by
+	// ";"; empty when there is none, or not known.
+	Own string
 }
 
 // Wait is one wait of one goroutine. A *Wait handed to a [Sink] is valid only
@@ -132,11 +135,20 @@ type Wait struct {
 	// Idle is the part of Network in which no answer was owed. It is set
 	// also when Network itself was not measured.
 	Idle time.Duration
+	// Answered is, for a read of an accepted socket, the time from the request
+	// being readable to the first send of its answer.
+	Answered time.Duration
 
-	Process   *Process
-	Goid      uint64 // 0 when not known
-	WakerGoid uint64 // who made it runnable; 0 when not known or no goroutine
-	Reason    string // in the runtime's own words
+	Process *Process
+	Goid    uint64 // 0 when not known
+	Reason  string // in the runtime's own words
+
+	WakerGoid   uint64 // who made it runnable; 0 when not known or no goroutine
+	WakerPID    int32  // the process of that one; 0 when not known
+	WakerLine   string // "file:line" where it was; empty when not known
+	ParentGoid  uint64 // who executed the go statement of the goroutine; 0 when not known
+	CreatorLine string // "file:line" of that statement; empty when not known
+	Labels      string // the goroutine's pprof labels, k=v joined by ";"
 
 	Op      Op
 	Outcome Outcome
@@ -184,58 +196,4 @@ func (w *Wait) Awaited() time.Duration {
 		return w.Total
 	}
 	return w.Total - w.Idle
-}
-
-// EventKind is what an [Event] is about.
-type EventKind string
-
-// The kinds of events. In the comment: what Count and Duration mean.
-const (
-	// EventLost: Count records could not be delivered; Note says where.
-	EventLost EventKind = "lost"
-	// EventIncomplete: Count waits were recorded without something, such as
-	// their stack; Note says what.
-	EventIncomplete EventKind = "incomplete"
-	// EventMode: from here on another mode, or a mode was kept although it is
-	// over its limit; Note says which and why.
-	EventMode EventKind = "mode"
-	// EventThrottled: in the interval of Duration the target's cgroup was
-	// throttled Count times; Note holds the figures as key=value words.
-	EventThrottled EventKind = "throttled"
-	// EventRunDelay: Duration is the time that the target's threads were
-	// runnable without a CPU in the interval; Count is the number of threads.
-	EventRunDelay EventKind = "run_delay"
-	// EventCPU: Duration is the CPU time that the target used in the interval;
-	// Note holds limits and GOMAXPROCS as key=value words.
-	EventCPU EventKind = "cpu"
-	// EventOverhead: Count probe hits that cost the target Duration of CPU.
-	EventOverhead EventKind = "overhead"
-	// EventTarget: the target exited, was killed or ran another program; Note
-	// says which.
-	EventTarget EventKind = "target"
-	// EventEnd: the recording ended in good order; Duration is its length.
-	EventEnd EventKind = "end"
-)
-
-// Event is what a recording says besides waits. A *Event handed to a [Sink]
-// is valid only until the call returns.
-type Event struct {
-	Kind     EventKind
-	Start    int64         // in nanoseconds since the Unix epoch
-	Duration time.Duration // Unmeasured when the kind has none
-	Count    uint64
-	Process  *Process
-	Note     string
-}
-
-// Sink takes what a source produces. Its methods are called from one
-// goroutine at a time.
-type Sink interface {
-	Wait(*Wait) error
-	Event(*Event) error
-}
-
-// Source produces waits until the context ends or there are no more.
-type Source interface {
-	Run(ctx context.Context, sink Sink) error
 }

@@ -13,22 +13,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/internal/workload"
+	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // demoRun is one recording of the demo: the same shop, seen more or less
 // closely.
 type demoRun struct {
-	mode     probes.Mode
+	mode     wait.Mode
 	duration time.Duration
 	title    string
 }
 
 var demoRuns = []demoRun{
-	{probes.ModeIO, 7 * time.Second, "What a shop waits for in the netpoller (mode io)"},
-	{probes.ModeAll, 4 * time.Second, "The same with channels, locks, sleep and select (mode all)"},
+	{wait.ModeIO, 7 * time.Second, "What a shop waits for in the netpoller (mode io)"},
+	{wait.ModeAll, 4 * time.Second, "The same with channels, locks, sleep and select (mode all)"},
 }
 
 func newDemo() *cobra.Command {
@@ -84,7 +84,7 @@ type shop struct {
 	stdin   io.Closer // ends it when it is closed
 }
 
-func startShop(ctx context.Context, mode probes.Mode) (*shop, error) {
+func startShop(ctx context.Context, mode wait.Mode) (*shop, error) {
 	s := &shop{command: exec.CommandContext(ctx, "/proc/self/exe", "demo-workload", string(mode))}
 	s.command.Stderr = os.Stderr
 	stdin, err := s.command.StdinPipe()

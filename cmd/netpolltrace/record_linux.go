@@ -34,7 +34,7 @@ type recordFlags struct {
 	target      targetFlags
 	duration    time.Duration
 	output      string
-	mode        probes.Mode
+	mode        wait.Mode
 	backend     probes.Backend
 	maxOverhead percentage
 	readyFile   string
@@ -47,7 +47,7 @@ type recordFlags struct {
 
 func newRecordFlags() *recordFlags {
 	return &recordFlags{
-		duration: defaultDuration, mode: probes.ModeAuto, maxOverhead: 0.05,
+		duration: defaultDuration, mode: wait.ModeAuto, maxOverhead: 0.05,
 		ringMiB: probes.DefaultOptions().RingBuffer >> 20, limits: probes.DefaultOptions(),
 	}
 }
@@ -56,7 +56,7 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags)
 	flags.DurationVarP(&f.duration, "duration", "d", f.duration, "how long to record, such as 30s; 0: until Ctrl-C or the program's end")
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write: a recording, or a report if the extension is one of "+strings.Join(render.Extensions(), " ")+"; - is stdout (default NAME-TIME"+recording.Extension+")")
-	flags.Var(&choice[probes.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("how much to see: %s", list(probes.Modes)))
+	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("how much to see: %s", list(probes.Modes)))
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
 		fmt.Sprintf("how to hook the kernel: %s (default the cheapest that works)", list(probes.Backends)))
 	flags.Var(&f.maxOverhead, "max-overhead", "warn when the probes cost more than this of the target's CPU time; 0: never")

@@ -15,8 +15,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -80,7 +81,7 @@ func TestScripts(t *testing.T) {
 // recordable tells whether this process may record here.
 var recordable = sync.OnceValue(func() bool {
 	var features probes.Features
-	_, err := probes.Choose(&features, probes.ModeIO, "")
+	_, err := probes.Choose(&features, wait.ModeIO, "")
 	return err == nil
 })
 

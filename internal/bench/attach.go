@@ -11,10 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // mostAttach is for a program of 100 MB.
@@ -115,7 +116,7 @@ func openSession(_ context.Context, args []string) error {
 		return err
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: probes.ModeIO, Limits: probes.DefaultOptions()})
+	s, err := session.Open(target, session.Config{Mode: wait.ModeIO, Limits: probes.DefaultOptions()})
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/recording"
 )
 
 func TestRatiosAreTakenWithinARound(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // The first arguments with which bench is an observer itself.
@@ -42,7 +43,7 @@ func observeEmpty(ctx context.Context, args []string) error {
 		return err
 	}
 	defer target.Close()
-	attached, err := attachEmpty(target, probes.Mode(*mode), *naive)
+	attached, err := attachEmpty(target, wait.Mode(*mode), *naive)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func observeEmpty(ctx context.Context, args []string) error {
 	return attached.Close()
 }
 
-func attachEmpty(p *process.Process, mode probes.Mode, naive bool) (io.Closer, error) {
+func attachEmpty(p *process.Process, mode wait.Mode, naive bool) (io.Closer, error) {
 	binary, err := gobinary.Open(p.ExePath())
 	if err != nil {
 		return nil, fmt.Errorf("process %d: %w", p.PID, err)

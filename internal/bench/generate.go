@@ -111,8 +111,8 @@ func (s *service) length(mean time.Duration) time.Duration {
 func generate(path string, waits int) (err error) {
 	s := newService()
 	meta := &wait.Meta{
-		Target: wait.Target{Exe: "/usr/bin/service", PID: 4171, Go: "go1.26.0", GOMAXPROCS: 16},
-		Host:   "host", Arch: "amd64", Mode: "all", Started: time.Unix(0, s.now),
+		Targets: []wait.Target{{Exe: "/usr/bin/service", PID: 4171, Go: "go1.26.0", GOMAXPROCS: 16, Mode: wait.ModeAll}},
+		Host:    "host", Arch: "amd64", Started: time.Unix(0, s.now),
 	}
 	out, err := recording.Create(path, meta, recording.Options{})
 	if err != nil {

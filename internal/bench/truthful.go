@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/recording"
 )
 
 // What the project promised itself of a recording's truth.

@@ -9,8 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/internal/rights"
+	"github.com/netpolltrace/netpolltrace/probes"
 )
 
 // examineHooks tells, for everything that a recording has to see in the kernel,

@@ -8,8 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/internal/rights"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 var (
@@ -94,12 +95,12 @@ func TestARefusedModeTakesTheRightsOfItsUprobes(t *testing.T) {
 	m := wellMachine()
 	m.held = rights.Kernel
 	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", errRefused), rights.SysAdmin)}}}
-	f := judgeTrial(m, sights, &trial{mode: probes.ModeIO, err: errRefused})
+	f := judgeTrial(m, sights, &trial{mode: wait.ModeIO, err: errRefused})
 	wantFinding(t, f, Fail, "refused", "grant CAP_SYS_ADMIN")
 }
 
 // measuredTrial is a trial in which all was measured.
-func measuredTrial(mode probes.Mode) *trial {
+func measuredTrial(mode wait.Mode) *trial {
 	t := &trial{mode: mode, seen: &seen{waits: 8, measured: map[string]int{}}}
 	for _, part := range parts {
 		t.seen.measured[part.name] = 8
@@ -109,7 +110,7 @@ func measuredTrial(mode probes.Mode) *trial {
 
 func TestAModeThatWorksTellsWhatItMeasuresWith(t *testing.T) {
 	sights := []probes.Sight{{Part: "netpoll", Ways: []probes.Way{way("fexit f", nil)}}}
-	f := judgeTrial(wellMachine(), sights, measuredTrial(probes.ModeIO))
+	f := judgeTrial(wellMachine(), sights, measuredTrial(wait.ModeIO))
 	wantFinding(t, f, OK, "8 waits", "")
 	wantFinding(t, find(t, f.Parts, "netpoll"), OK, "in 8 of them, by fexit f", "")
 	wantFinding(t, find(t, f.Parts, "sched"), OK, "by fexit f", "")
@@ -118,13 +119,13 @@ func TestAModeThatWorksTellsWhatItMeasuresWith(t *testing.T) {
 			t.Error("mode io tells of pollers, which it does not see")
 		}
 	}
-	find(t, judgeTrial(wellMachine(), sights, measuredTrial(probes.ModeAll)).Parts, "poller")
+	find(t, judgeTrial(wellMachine(), sights, measuredTrial(wait.ModeAll)).Parts, "poller")
 }
 
 func TestAPartThatWasNotMeasured(t *testing.T) {
-	trial := measuredTrial(probes.ModeIO)
+	trial := measuredTrial(wait.ModeIO)
 	trial.seen.measured["network"], trial.seen.measured["idle"] = 0, 0
-	trial.unmeasured = map[string]string{"idle": "no hook on sends", "netpoll": "not for pipes"}
+	trial.unmeasured = map[wait.Part]string{"idle": "no hook on sends", "netpoll": "not for pipes"}
 	f := judgeTrial(wellMachine(), nil, trial)
 	wantFinding(t, find(t, f.Parts, "network"), Warn, "not measured in any", "")
 	wantFinding(t, find(t, f.Parts, "idle"), Warn, "not measured: no hook on sends", "")

@@ -17,9 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/internal/rights"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // roleVar tells this test's executable, started again by a test, what to be.
@@ -111,7 +112,7 @@ func TestTrialsMeasureWhatThePlanPromises(t *testing.T) {
 			t.Errorf("mode %s saw no wait of %d round trips", mode, trips)
 		}
 		for _, part := range []string{"network", "netpoll", "sched", "stack"} {
-			if trial.unmeasured[part] == "" && trial.seen.measured[part] == 0 {
+			if trial.unmeasured[wait.Part(part)] == "" && trial.seen.measured[part] == 0 {
 				t.Errorf("mode %s measured %s in none of %d waits", mode, part, trial.seen.waits)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // subjectCheck judges one thing about a process. The name of what it returns is
@@ -31,8 +32,8 @@ var (
 		{"variables of the runtime", checkGlobals},
 		{"current goroutine of a thread", checkTLS},
 		{"reasons for waiting", checkReasons},
-		{"places of mode io", checkPlaces(probes.ModeIO)},
-		{"places of mode all", checkPlaces(probes.ModeAll)},
+		{"places of mode io", checkPlaces(wait.ModeIO)},
+		{"places of mode all", checkPlaces(wait.ModeAll)},
 		{"who polls the network", checkPollers},
 		{"not seen", checkMissing},
 		{"goroutines", checkSnapshot},
@@ -197,7 +198,7 @@ func checkReasons(s *subject) Finding {
 }
 
 // checkPlaces judges where the probes of a mode will sit.
-func checkPlaces(mode probes.Mode) func(*subject) Finding {
+func checkPlaces(mode wait.Mode) func(*subject) Finding {
 	return func(s *subject) Finding {
 		if s.placesErr != nil {
 			return Finding{State: Fail, Detail: s.placesErr.Error(), Cure: unknownCode}
@@ -224,7 +225,7 @@ func judgePlace(p probes.ModePlace) Finding {
 	detail := fmt.Sprintf("%s+%#x  %s", p.Place.Func, p.Place.Offset, p.Place.Instr)
 	switch {
 	case !p.Place.Found() && p.Optional != "":
-		return Finding{Name: name, State: Warn, Detail: "not found: no " + p.Optional}
+		return Finding{Name: name, State: Warn, Detail: "not found: no " + string(p.Optional)}
 	case !p.Place.Found():
 		return Finding{Name: name, State: Fail, Detail: "not found"}
 	case !p.Place.Emulated:

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/internal/rights"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/internal/rights"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // modes are those that are tried.
-var modes = []probes.Mode{probes.ModeIO, probes.ModeAll}
+var modes = []wait.Mode{wait.ModeIO, wait.ModeAll}
 
 // trial is what came of trying a mode.
 type trial struct {
-	mode       probes.Mode
+	mode       wait.Mode
 	plan       []string // what was chosen, and why: probes.Plan.Lines
-	unmeasured map[string]string
+	unmeasured map[wait.Part]string
 	err        error // why nothing can be recorded
 	seen       *seen // of the exchange; nil where none was recorded
 }
@@ -40,7 +40,7 @@ type seen struct {
 // tryHere records an exchange between two ends of a loopback connection within
 // this process: from the kernel's hooks to the waits that come out, all is at
 // work as in a real recording.
-func tryHere(ctx context.Context, features *probes.Features, mode probes.Mode) trial {
+func tryHere(ctx context.Context, features *probes.Features, mode wait.Mode) trial {
 	self, err := process.Open(os.Getpid())
 	if err != nil {
 		return trial{mode: mode, err: err}
@@ -52,11 +52,11 @@ func tryHere(ctx context.Context, features *probes.Features, mode probes.Mode) t
 }
 
 // tryOn puts the probes of a mode into a process and takes them out again.
-func tryOn(features *probes.Features, mode probes.Mode, p *process.Process) trial {
+func tryOn(features *probes.Features, mode wait.Mode, p *process.Process) trial {
 	return try(features, mode, p, func(*probes.Recorder) (*seen, error) { return nil, nil })
 }
 
-func try(features *probes.Features, mode probes.Mode, p *process.Process, use func(*probes.Recorder) (*seen, error)) trial {
+func try(features *probes.Features, mode wait.Mode, p *process.Process, use func(*probes.Recorder) (*seen, error)) trial {
 	t := trial{mode: mode}
 	var plan *probes.Plan
 	if plan, t.err = probes.Choose(features, mode, ""); t.err != nil {
@@ -240,7 +240,7 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 	}
 	f.Detail = fmt.Sprintf("works: %d waits of an exchange of our own", t.seen.waits)
 	for _, part := range parts {
-		if part.name == "poller" && t.mode != probes.ModeAll {
+		if part.name == "poller" && t.mode != wait.ModeAll {
 			continue
 		}
 		f.Parts = append(f.Parts, judgePart(sights, t, part.name))
@@ -260,7 +260,7 @@ func (m *machine) mendTrial(sights []probes.Sight) string {
 }
 
 func judgePart(sights []probes.Sight, t *trial, name string) Finding {
-	n, why := t.seen.measured[name], t.unmeasured[name]
+	n, why := t.seen.measured[name], t.unmeasured[wait.Part(name)]
 	switch {
 	case n == 0 && why != "":
 		return Finding{Name: name, State: Warn, Detail: "not measured: " + why}
@@ -268,7 +268,7 @@ func judgePart(sights []probes.Sight, t *trial, name string) Finding {
 		return Finding{Name: name, State: Warn, Detail: "not measured in any of them"}
 	}
 	f := Finding{Name: name, State: OK, Detail: fmt.Sprintf("measured in %d of them", n)}
-	if by := shownBy(sights, name); by != "" {
+	if by := shownBy(sights, wait.Part(name)); by != "" {
 		f.Detail += ", " + by
 	}
 	if why != "" {
@@ -279,9 +279,9 @@ func judgePart(sights []probes.Sight, t *trial, name string) Finding {
 
 // shownBy names the hook that a part is measured with; empty for those that the
 // probes in the program show.
-func shownBy(sights []probes.Sight, part string) string {
-	if part == "sched" {
-		part = "netpoll" // both begin or end when the runtime learns of an event
+func shownBy(sights []probes.Sight, part wait.Part) string {
+	if part == wait.PartSched {
+		part = wait.PartNetpoll // both begin or end when the runtime learns of an event
 	}
 	for i := range sights {
 		if chosen := sights[i].Chosen(); sights[i].Part == part && chosen >= 0 {

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 

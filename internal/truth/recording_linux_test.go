@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -38,9 +38,9 @@ const (
 
 // modes are those that are recorded here, each with the trace's reasons that it
 // sees.
-var modes = map[probes.Mode][]string{
-	probes.ModeIO:  truth.NetworkReasons(),
-	probes.ModeAll: truth.ProgramReasons(),
+var modes = map[wait.Mode][]string{
+	wait.ModeIO:  truth.NetworkReasons(),
+	wait.ModeAll: truth.ProgramReasons(),
 }
 
 // build builds a test program, or skips the test where it could not be recorded.
@@ -74,7 +74,7 @@ type recording struct {
 
 // record attaches to a program, gives it commands, and detaches when they are
 // done. It returns the result of the last.
-func record(t *testing.T, program *testprogram.Process, mode probes.Mode, commands ...[]string) (*recording, testprogram.Result) {
+func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands ...[]string) (*recording, testprogram.Result) {
 	t.Helper()
 	target, err := process.Open(program.PID())
 	if err != nil {
@@ -131,7 +131,7 @@ func TestEveryKindOfWaitIsRecorded(t *testing.T) {
 }
 
 // recordEveryKind records the program truthful.
-func recordEveryKind(t *testing.T, path string, mode probes.Mode) {
+func recordEveryKind(t *testing.T, path string, mode wait.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
 	checkTimes(t, func() *truth.Result {
 		r, did := recordReadable(t, path, mode, file, "run", "100", file)
@@ -145,7 +145,7 @@ func recordEveryKind(t *testing.T, path string, mode probes.Mode) {
 
 // recordShop records the demo's workload; its faults are judged in package
 // workload.
-func recordShop(t *testing.T, path string, mode probes.Mode) {
+func recordShop(t *testing.T, path string, mode wait.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
 	checkTimes(t, func() *truth.Result {
 		r, _ := recordReadable(t, path, mode, file, "run", "2s", string(mode), file)
@@ -158,7 +158,7 @@ func recordShop(t *testing.T, path string, mode probes.Mode) {
 // recordReadable records a command of a program whose trace in file can be read: up
 // to Go 1.20 the tracer now and then writes one whose events have no order that
 // makes sense.
-func recordReadable(t *testing.T, path string, mode probes.Mode, file string, command ...string) (*recording, testprogram.Result) {
+func recordReadable(t *testing.T, path string, mode wait.Mode, file string, command ...string) (*recording, testprogram.Result) {
 	t.Helper()
 	for range attempts {
 		program := start(t, path)
@@ -239,7 +239,7 @@ func TestKnownDelaysLandInTheirPart(t *testing.T) {
 			{function: "main.askChannel", part: "blocked", of: blocked, atLeast: time.Millisecond, onlyAll: true},
 			{function: "main.askChannel", part: "sched", of: sched, atLeast: 5 * time.Millisecond, onlyAll: true},
 		} {
-			if c.onlyAll && mode != probes.ModeAll {
+			if c.onlyAll && mode != wait.ModeAll {
 				continue
 			}
 			// A delay that the program made cannot be shorter than it made it,
@@ -254,7 +254,7 @@ func TestKnownDelaysLandInTheirPart(t *testing.T) {
 func TestTwoLinesOfOneFunctionStayTwo(t *testing.T) {
 	program := start(t, build(t, "twolines"))
 	defer program.Close()
-	r, did := record(t, program, probes.ModeIO, []string{"run", "30"})
+	r, did := record(t, program, wait.ModeIO, []string{"run", "30"})
 	lengths := make(map[string][]time.Duration)
 	for _, w := range r.Waits {
 		if w.Stack != nil && w.Stack.Func == "main.ask" {
@@ -277,7 +277,7 @@ func TestReusedDescriptorsAreNotMistaken(t *testing.T) {
 	program := start(t, build(t, "churn"))
 	defer program.Close()
 	log := filepath.Join(t.TempDir(), "log")
-	r, _ := record(t, program, probes.ModeIO, []string{"run", "3000", log})
+	r, _ := record(t, program, wait.ModeIO, []string{"run", "3000", log})
 	file, err := os.Open(log)
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +297,7 @@ func TestIdleConnectionsAreAllThere(t *testing.T) {
 	const conns = 1000
 	program := start(t, build(t, "idle"), "-conns", strconv.Itoa(conns))
 	defer program.Close()
-	r, _ := record(t, program, probes.ModeIO)
+	r, _ := record(t, program, wait.ModeIO)
 	open := make(map[string]int)
 	for _, w := range r.Waits {
 		if w.Kind == wait.KindOpen && w.StartedBefore && w.Peer != "" && w.Stack != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/internal/compatibility"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 var update = flag.Bool("update", false, "write what TestReleases finds to docs/compatibility.md")
@@ -58,14 +58,14 @@ func releaseTable(t *testing.T) *compatibility.Table {
 }
 
 // try records one program in each mode, and says how that went for the table.
-func try(t *testing.T, build testprogram.Build, program string, record func(*testing.T, string, probes.Mode)) (verdict string) {
+func try(t *testing.T, build testprogram.Build, program string, record func(*testing.T, string, wait.Mode)) (verdict string) {
 	path, err := build.Program(t.Context(), program, t.TempDir())
 	if err != nil {
 		t.Error(err)
 		return "not built"
 	}
 	var exact []string
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			record(t, path, mode)
 			if !t.Failed() {

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/internal/workload"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
-	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
-	"github.com/netpolltrace/netpolltrace/internal/workload"
 )
 
 const (
@@ -61,7 +61,7 @@ func recordShop(t *testing.T) []wait.Wait {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: probes.ModeAll, Limits: probes.DefaultOptions()})
+	s, err := session.Open(target, session.Config{Mode: wait.ModeAll, Limits: probes.DefaultOptions()})
 	if err != nil {
 		t.Fatal(err)
 	}

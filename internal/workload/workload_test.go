@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/netpolltrace/netpolltrace/internal/truth"
-	"github.com/netpolltrace/netpolltrace/wait"
 	"github.com/netpolltrace/netpolltrace/internal/workload"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // These make the test's executable be the peers' process, or the whole

@@ -55,10 +55,14 @@ func header(r *report.Report) []string {
 	}
 	add(program(r.Metas), true)
 	add(fmt.Sprintf("%d recordings", len(r.Metas)), len(r.Metas) > 1)
-	add(fmt.Sprintf("pid %d", m.Target.PID), len(r.Metas) == 1 && m.Target.PID > 0)
-	add(m.Target.Go, m.Target.Go != "")
+	var t wait.Target
+	if len(m.Targets) > 0 {
+		t = m.Targets[0]
+	}
+	add(fmt.Sprintf("pid %d", t.PID), len(r.Metas) == 1 && t.PID > 0)
+	add(t.Go, t.Go != "")
 	add(seconds(r.Events.Seconds), true)
-	add("mode "+m.Mode, m.Mode != "")
+	add("mode "+string(t.Mode), t.Mode != "")
 	add("lost "+report.FormatCount(r.Events.Lost), true)
 	return words
 }
@@ -67,8 +71,10 @@ func header(r *report.Report) []string {
 func program(metas []wait.Meta) string {
 	var names []string
 	for _, m := range metas {
-		if m.Target.Exe != "" {
-			names = append(names, path.Base(m.Target.Exe))
+		for _, t := range m.Targets {
+			if t.Exe != "" {
+				names = append(names, path.Base(t.Exe))
+			}
 		}
 	}
 	slices.Sort(names)
@@ -145,7 +151,7 @@ func footer(r *report.Report, grids []grid, o Options) []string {
 	var last []string
 	if r.Events.Overhead >= 0 {
 		last = append(last, "Cost to the target: "+report.FormatNumber(r.Events.Overhead, 1)+" % CPU.")
-	} else if len(r.Metas) > 0 && r.Metas[0].Mode != modeImport {
+	} else if len(r.Metas) > 0 && !imported(r.Metas[0]) {
 		last = append(last, "Cost to the target: not measured.")
 	}
 	if o.Hint != "" {
@@ -155,6 +161,10 @@ func footer(r *report.Report, grids []grid, o Options) []string {
 		lines = append(lines, strings.Join(last, "  "))
 	}
 	return lines
+}
+
+func imported(m wait.Meta) bool {
+	return len(m.Targets) > 0 && m.Targets[0].Mode == wait.ModeImport
 }
 
 // after is what is said under a table.
@@ -181,9 +191,9 @@ func missing(r *report.Report, s *report.Section) []string {
 	n := s.Totals.View(r.Idle)
 	var lines []string
 	for _, part := range [...]struct {
-		name string
+		name wait.Part
 		lack uint64
-	}{{"network", n.NoNetwork}, {"netpoll", n.NoNetpoll}, {"blocked", n.NoBlocked}, {"sched", n.NoSched}} {
+	}{{wait.PartNetwork, n.NoNetwork}, {wait.PartNetpoll, n.NoNetpoll}, {wait.PartBlocked, n.NoBlocked}, {wait.PartSched, n.NoSched}} {
 		if part.lack > 0 {
 			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
 				report.FormatCount(part.lack), counted(n.Waits, "wait"), reason(r.Metas, part.name, "no probe saw it")))
@@ -191,14 +201,14 @@ func missing(r *report.Report, s *report.Section) []string {
 	}
 	if s.Idle.Unknown > 0 {
 		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)",
-			counted(s.Idle.Unknown, "wait"), reason(r.Metas, "idle", "no probe saw when an answer was owed")))
+			counted(s.Idle.Unknown, "wait"), reason(r.Metas, wait.PartIdle, "no probe saw when an answer was owed")))
 	}
 	return lines
 }
 
 // reason is why a part was not measured, as the first recording that knows
 // says it.
-func reason(metas []wait.Meta, part, otherwise string) string {
+func reason(metas []wait.Meta, part wait.Part, otherwise string) string {
 	for _, m := range metas {
 		if why := m.Unmeasured[part]; why != "" {
 			return why

@@ -100,17 +100,21 @@ func renderJSON(w io.Writer, r *report.Report, o Options) error {
 
 // describe takes the target of the first recording: several are summed up only
 // if they are of one program.
-func describe(r *report.Report) (target jsonTarget, recorded jsonRecorded, unmeasured map[string]string) {
+func describe(r *report.Report) (target jsonTarget, recorded jsonRecorded, unmeasured map[wait.Part]string) {
 	recorded = jsonRecorded{
 		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated || len(r.Damage) > 0, Damage: r.Damage, Recordings: len(r.Metas),
 	}
-	unmeasured = map[string]string{}
+	unmeasured = map[wait.Part]string{}
 	if len(r.Metas) == 0 {
 		return target, recorded, unmeasured
 	}
 	m := r.Metas[0]
-	target = jsonTarget{Exe: m.Target.Exe, PID: m.Target.PID, Go: m.Target.Go, BuildID: m.Target.BuildID}
-	recorded.Mode, recorded.Kernel, recorded.Arch = m.Mode, m.Kernel, m.Arch
+	if len(m.Targets) > 0 {
+		t := m.Targets[0]
+		target = jsonTarget{Exe: t.Exe, PID: t.PID, Go: t.Go, BuildID: t.BuildID}
+		recorded.Mode = string(t.Mode)
+	}
+	recorded.Kernel, recorded.Arch = m.Kernel, m.Arch
 	recorded.Host, recorded.Tool = m.Host, m.Tool
 	if !m.Started.IsZero() {
 		started := m.Started.UTC()

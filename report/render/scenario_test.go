@@ -25,10 +25,10 @@ type recording struct {
 	cut    bool // it has no end
 }
 
-func newRecording(mode string) *recording {
+func newRecording(mode wait.Mode) *recording {
 	return &recording{meta: wait.Meta{
-		Target: wait.Target{Exe: "/app/checkout-api", PID: 4171, Go: "go1.24.6", BuildID: "abc/def"},
-		Host:   "node-1", Kernel: "6.18.0", Arch: "amd64", Tool: "v0.1.0", Mode: mode, Started: began,
+		Targets: []wait.Target{{Exe: "/app/checkout-api", PID: 4171, Go: "go1.24.6", BuildID: "abc/def", Mode: mode}},
+		Host:    "node-1", Kernel: "6.18.0", Arch: "amd64", Tool: "v0.1.0", Started: began,
 	}}
 }
 
@@ -185,7 +185,7 @@ func allMode() *recording {
 // lightMode cannot tell netpoll from sched.
 func lightMode() *recording {
 	r := newRecording("light")
-	r.meta.Unmeasured = map[string]string{
+	r.meta.Unmeasured = map[wait.Part]string{
 		"netpoll": "mode light sets no probes in the target",
 		"sched":   "mode light sets no probes in the target",
 	}
@@ -201,7 +201,7 @@ func lightMode() *recording {
 // unmeasured has nothing but totals.
 func unmeasured() *recording {
 	r := newRecording("io")
-	r.meta.Unmeasured = map[string]string{"network": "no kprobe could be set: lockdown"}
+	r.meta.Unmeasured = map[wait.Part]string{"network": "no kprobe could be set: lockdown"}
 	w := read("postgres:5432", orderStack, none, none, none)
 	w.Total, w.Idle = 500*time.Microsecond, none
 	r.add(10, w)
@@ -266,8 +266,8 @@ func parked() *recording {
 // hostile has names that try to break whatever they are written into.
 func hostile() *recording {
 	r := newRecording("io")
-	r.meta.Target.Exe = "/tmp/\x1b]0;owned\x07api"
-	r.meta.Target.Go = "go1.24<script>" + strings.Repeat("x", 90)
+	r.meta.Targets[0].Exe = "/tmp/\x1b]0;owned\x07api"
+	r.meta.Targets[0].Go = "go1.24<script>" + strings.Repeat("x", 90)
 	names := []string{
 		"\x1b[2J\x1b[31mred:1",
 		"=cmd|' /C calc'!A0",

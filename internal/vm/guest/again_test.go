@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // againVar names the test that this test binary was started by.
@@ -106,7 +106,7 @@ func openToUsers(t *testing.T) {
 
 // recordEverywhere records with what the machine offers here.
 func recordEverywhere(t *testing.T) {
-	config := session.Config{Mode: probes.ModeIO, Features: known}
+	config := session.Config{Mode: wait.ModeIO, Features: known}
 	t.Run("waits", func(t *testing.T) {
 		program := launch(t, "truthful")
 		defer program.Close()

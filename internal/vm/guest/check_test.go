@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -53,14 +52,14 @@ func checkComplete(t *testing.T, r *recording) {
 
 // checkAgainstTrace holds the waits against the execution trace that the
 // program made of itself.
-func checkAgainstTrace(t *testing.T, r *recording, file string, mode probes.Mode) {
+func checkAgainstTrace(t *testing.T, r *recording, file string, mode wait.Mode) {
 	t.Helper()
 	traced, err := truth.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reasons := truth.NetworkReasons()
-	if mode == probes.ModeAll {
+	if mode == wait.ModeAll {
 		reasons = truth.ProgramReasons()
 	}
 	result := truth.Match(traced, r.Waits, truth.Options{
@@ -158,7 +157,7 @@ func count(parts map[string]*tally, what string, part time.Duration) {
 // checkDelays: each delay that the program made lies in its part. It cannot be
 // shorter than the program made it, but for the time until the goroutine
 // parked.
-func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
+func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees sight) {
 	t.Helper()
 	network := func(w *wait.Wait) time.Duration { return w.Network }
 	netpoll := func(w *wait.Wait) time.Duration { return w.Netpoll }
@@ -176,8 +175,8 @@ func checkDelays(t *testing.T, r *recording, mode probes.Mode, sees sight) {
 		{"main.askQueue", "sched", sched, 8 * time.Millisecond, true},
 		{"main.askSched", "blocked", blocked, otherDelay * 4 / 5, true},
 		{"main.askSched", "sched", sched, 4 * time.Millisecond, true},
-		{"main.askChannel", "blocked", blocked, otherDelay * 4 / 5, mode == probes.ModeAll},
-		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == probes.ModeAll},
+		{"main.askChannel", "blocked", blocked, otherDelay * 4 / 5, mode == wait.ModeAll},
+		{"main.askChannel", "sched", sched, 4 * time.Millisecond, mode == wait.ModeAll},
 	} {
 		got := truth.Median(r.Waits, c.function, func(w *wait.Wait) time.Duration {
 			if !c.measured && w.Network == 0 {

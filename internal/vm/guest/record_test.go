@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/probes"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // The ways to put probes into a program.
@@ -64,7 +65,7 @@ func TestUprobes(t *testing.T) {
 				t.Skipf("this kernel has no %s", way.name)
 			}
 			config := session.Config{Features: features(t, way.other)}
-			for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+			for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 				t.Run(string(mode), func(t *testing.T) {
 					config.Mode = mode
 					recordTruthful(t, config, seesEveryEdge)
@@ -94,21 +95,21 @@ func TestReadiness(t *testing.T) {
 			if !has(source.way) {
 				t.Skipf("this kernel has no %s", source.way)
 			}
-			recordTruthful(t, session.Config{Mode: probes.ModeIO, Features: features(t, source.refused...)}, source.sees)
+			recordTruthful(t, session.Config{Mode: wait.ModeIO, Features: features(t, source.refused...)}, source.sees)
 		})
 	}
 }
 
 // recordAll records every program that knows something of itself.
 func recordAll(t *testing.T, config session.Config, sees sight) {
-	for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		config.Mode = mode
 		t.Run(string(mode), func(t *testing.T) {
 			t.Run("waits", func(t *testing.T) { recordTruthful(t, config, sees) })
 			t.Run("split", func(t *testing.T) { recordDelays(t, config, sees) })
 		})
 	}
-	config.Mode = probes.ModeIO
+	config.Mode = wait.ModeIO
 	t.Run("peers", func(t *testing.T) { recordChurn(t, config) })
 	t.Run("stacks", func(t *testing.T) { recordTwoLines(t, config) })
 }
@@ -163,7 +164,7 @@ func recordTwoLines(t *testing.T, config session.Config) {
 
 func recordThreads(t *testing.T, config session.Config) {
 	const threads, rounds = 32, 10
-	config.Mode = probes.ModeIO
+	config.Mode = wait.ModeIO
 	program := launch(t, "threads", "-threads", strconv.Itoa(threads))
 	defer program.Close()
 	r, _ := record(t, program, config, []string{"run", strconv.Itoa(rounds)})

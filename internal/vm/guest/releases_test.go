@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 var releases = flag.String("releases", "", "`directory` of programs that releases of Go built, in RELEASE/VARIANT/")
@@ -24,7 +24,7 @@ func TestReleases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, mode := range []probes.Mode{probes.ModeIO, probes.ModeAll} {
+		for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 			t.Run(name+"/"+string(mode), func(t *testing.T) {
 				program, err := testprogram.Start(t.Context(), path)
 				if err != nil {
