@@ -11,8 +11,8 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// When data was left lying for too long. On an idle machine a goroutine runs
-// some tens of microseconds after its data came.
+// When a goroutine runs too late. On an idle machine it runs some tens of
+// microseconds after its data came.
 const (
 	busyMinWaits = 30                   // at one line
 	busyMedian   = 1 * time.Millisecond // late at least, for half of them
@@ -20,7 +20,7 @@ const (
 	busyMaxLines = 10_000               // that are kept
 )
 
-// busyProcessors looks for lines whose data was there long before their
+// busyProcessors looks for lines whose data was ready long before their
 // goroutine ran, although no CPU limit stopped the program: all processors
 // were busy with something else.
 type busyProcessors struct {
@@ -98,23 +98,23 @@ func (b *busyProcessors) answer() Answer {
 func (b *busyProcessors) finding(late []*lineStats) report.Finding {
 	l := late[0]
 	p50 := l.late.Quantile(0.5)
-	came := "data came" // where a server waits for requests nobody is waited for
+	came := "data came" // a server's wait for a request has no network part
 	if network := l.network.Quantile(0.5); network > 0 {
-		came = "data was there after " + report.FormatDuration(network)
+		came = "data was ready after " + report.FormatDuration(network)
 	}
-	first := fmt.Sprintf("%s: %s, its goroutine ran %s later (p50).", l.name, came, report.FormatDuration(p50))
+	first := fmt.Sprintf("%s: %s, the goroutine ran %s later (p50).", l.name, came, report.FormatDuration(p50))
 	if more := len(late) - 1; more > 0 {
-		lines := "lines"
+		affected := "lines are"
 		if more == 1 {
-			lines = "line"
+			affected = "line is"
 		}
-		first += fmt.Sprintf(" So at %d more %s.", more, lines)
+		first += fmt.Sprintf(" %d more %s affected.", more, affected)
 	}
 	var total time.Duration
 	for _, l := range late {
 		total += l.lateTime
 	}
-	second := report.FormatDuration(total) + ": data ready, nobody ran."
+	second := report.FormatDuration(total) + ": data was ready, the goroutine was not scheduled."
 	third := " Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
 	switch n := b.throttled.gomaxprocs; {
 	case n == 1:

@@ -11,7 +11,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// When a CPU limit is worth a word.
+// When a CPU limit is reported.
 const (
 	throttledMinPeriods = 10   // one second, with the kernel's period of 100 ms
 	throttledShare      = 0.05 // of the periods
@@ -40,8 +40,8 @@ func newCPUThrottled() *cpuThrottled {
 	return &cpuThrottled{cgroups: map[string]*throttling{}}
 }
 
-// Wait implements [wait.Sink]. It adds up the time for which data was there
-// and nobody ran.
+// Wait implements [wait.Sink]. It adds up the time for which data was ready and
+// the goroutine was not scheduled.
 func (c *cpuThrottled) Wait(w *wait.Wait) error {
 	if w.Kind == wait.KindWait && w.Network >= 0 {
 		c.late += lateness(w)
@@ -49,7 +49,7 @@ func (c *cpuThrottled) Wait(w *wait.Wait) error {
 	return nil
 }
 
-// lateness is the time after a wait's data was there, whether or not its parts
+// lateness is the time after a wait's data was ready, whether or not its parts
 // were told apart. The wait's network must be measured.
 func lateness(w *wait.Wait) time.Duration { return max(0, w.Total-w.Network) }
 
@@ -153,11 +153,11 @@ func (c *cpuThrottled) finding(t *throttling) report.Finding {
 	}
 	second := ""
 	if c.late > 0 {
-		second = report.FormatDuration(c.late) + ": data ready, nobody ran. "
+		second = report.FormatDuration(c.late) + ": data was ready, the goroutine was not scheduled. "
 	}
 	return report.Finding{
 		ID: "cpu_throttled", Title: "CPU throttled", Severity: report.SeverityWarning,
-		Sentences: []string{first, second + c.cure(quota)},
+		Sentences: []string{first, second + c.advice(quota)},
 		Numbers: map[string]float64{
 			"periods": float64(t.periods), "throttled": float64(t.throttled), "throttled_ns": float64(t.time),
 			"late_ns": float64(c.late), "quota_cpus": quota, "gomaxprocs": float64(c.gomaxprocs),
@@ -182,9 +182,9 @@ func (c *cpuThrottled) limits(quota float64) string {
 	return strings.Join(parts, ", ") + "."
 }
 
-// cure tells what to do. A GOMAXPROCS above the limit lets the program use up
+// advice tells what to do. A GOMAXPROCS above the limit lets the program use up
 // its period early; one that fits leaves only the limit.
-func (c *cpuThrottled) cure(quota float64) string {
+func (c *cpuThrottled) advice(quota float64) string {
 	fitting := max(1, int(math.Ceil(quota)))
 	if quota > 0 && c.gomaxprocs > fitting {
 		return fmt.Sprintf("Set GOMAXPROCS=%d or raise the limit.", fitting)

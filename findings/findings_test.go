@@ -94,11 +94,11 @@ func TestSlowPeer(t *testing.T) {
 			s.wait(40, overTCP(read("redis-0:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
 			s.wait(40, overTCP(read("redis-1:6379", cacheStack, 400*time.Microsecond), 300*time.Microsecond, 0))
 			s.wait(40, overTCP(read("redis-2:6379", cacheStack, 12*ms), 300*time.Microsecond, 0))
-		}, []string{"slow_peer: redis-2:6379 answers in 12.0 ms (p50); redis-0:6379, redis-1:6379 in 0.4 ms. The wire is fine (least RTT 0.3 ms, 0 retransmits)."}},
+		}, []string{"slow_peer: redis-2:6379 answers in 12.0 ms (p50); redis-0:6379, redis-1:6379 in 0.4 ms. The wire is fine (min RTT 0.3 ms, 0 retransmits)."}},
 		{"behind a bad wire", func(s *session) {
 			s.wait(40, overTCP(read("a:1", cacheStack, ms), ms, 0))
 			s.wait(40, overTCP(read("b:1", cacheStack, 50*ms), 48*ms, 1))
-		}, []string{"slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms. The wire is part of it (least RTT 48.0 ms, 40 retransmits)."}},
+		}, []string{"slow_peer: b:1 answers in 50.0 ms (p50); a:1 in 1.0 ms. The wire is part of it (min RTT 48.0 ms, 40 retransmits)."}},
 		{"not TCP", func(s *session) {
 			s.wait(40, read("/run/a", cacheStack, ms))
 			s.wait(40, read("/run/b", cacheStack, 50*ms))
@@ -171,7 +171,7 @@ func TestNoSlowPeer(t *testing.T) {
 			s.wait(40, pooled)
 			s.wait(40, unused)
 		}},
-		{"what was owed is not known", func(s *session) {
+		{"whether a reply was pending is not known", func(s *session) {
 			unknown := read("b:1", cacheStack, 50*ms)
 			unknown.Idle = none
 			s.wait(40, read("a:1", cacheStack, ms))
@@ -245,7 +245,7 @@ func TestCPUThrottled(t *testing.T) {
 			s.event(wait.EventCPU, limit)
 			s.event(wait.EventThrottled, "periods=150 throttled=71 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
 			s.event(wait.EventThrottled, "periods=150 throttled=70 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
-		}, []string{"cpu_throttled: 141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16. 1.0 s: data ready, nobody ran. Set GOMAXPROCS=2 or raise the limit."}},
+		}, []string{"cpu_throttled: 141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16. 1.0 s: data was ready, the goroutine was not scheduled. Set GOMAXPROCS=2 or raise the limit."}},
 		{"half a CPU", func(s *session) {
 			s.event(wait.EventCPU, "gomaxprocs=1 quota_cpus=0.5")
 			s.event(wait.EventThrottled, "periods=100 throttled=90 throttled_ns=1 quota_cpus=0.5")
@@ -283,7 +283,7 @@ func TestCPUThrottled(t *testing.T) {
 func TestBusyProcessors(t *testing.T) {
 	late := read("stock:1", cacheStack, 400*time.Microsecond)
 	late.Netpoll, late.Sched, late.Total = 4*ms, ms, 5400*time.Microsecond
-	const want = "busy_processors: cache.Get cart.go:88: data was there after 0.4 ms, its goroutine ran 5.0 ms later (p50). 0.2 s: data ready, nobody ran."
+	const want = "busy_processors: cache.Get cart.go:88: data was ready after 0.4 ms, the goroutine ran 5.0 ms later (p50). 0.2 s: data was ready, the goroutine was not scheduled."
 	t.Run("late", func(t *testing.T) {
 		s := newSession(t)
 		s.wait(40, late)
@@ -296,22 +296,22 @@ func TestBusyProcessors(t *testing.T) {
 		other.Stack = libraryStack
 		s.wait(50, late)
 		s.wait(40, other)
-		s.expect("busy_processors: cache.Get cart.go:88: data was there after 0.4 ms, its goroutine ran 5.0 ms later (p50). So at 1 more line. " +
-			"450.0 ms: data ready, nobody ran. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
+		s.expect("busy_processors: cache.Get cart.go:88: data was ready after 0.4 ms, the goroutine ran 5.0 ms later (p50). 1 more line is affected. " +
+			"450.0 ms: data was ready, the goroutine was not scheduled. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
 	})
-	t.Run("a request that lay there", func(t *testing.T) {
+	t.Run("a request that had to wait", func(t *testing.T) {
 		s := newSession(t)
 		served := late
 		served.Role, served.Network, served.Idle, served.Total = wait.RoleAccepted, 9*time.Second, 9*time.Second, 9*time.Second+5*ms
 		s.wait(40, served)
-		s.expect("busy_processors: cache.Get cart.go:88: data came, its goroutine ran 5.0 ms later (p50). " +
-			"200.0 ms: data ready, nobody ran. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
+		s.expect("busy_processors: cache.Get cart.go:88: data came, the goroutine ran 5.0 ms later (p50). " +
+			"200.0 ms: data was ready, the goroutine was not scheduled. Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS.")
 	})
 	t.Run("a limit explains it better", func(t *testing.T) {
 		s := newSession(t)
 		s.wait(40, late)
 		s.event(wait.EventThrottled, "periods=100 throttled=50")
-		s.expect("cpu_throttled: 50 of 100 periods. 200.0 ms: data ready, nobody ran. Raise the limit.")
+		s.expect("cpu_throttled: 50 of 100 periods. 200.0 ms: data was ready, the goroutine was not scheduled. Raise the limit.")
 	})
 	t.Run("a small part of what was awaited", func(t *testing.T) {
 		s := newSession(t)

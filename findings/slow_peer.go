@@ -32,9 +32,9 @@ const (
 // same port are compared, and only if the others are alike.
 //
 // It looks at the time until the kernel had the answer, without the time in
-// which none was owed: what the program or its CPU adds is not the peer's. The
-// wire is judged by the least round trip: the smoothed one holds the peer's own
-// time wherever the answer carries the acknowledgement.
+// which no reply was pending: what the program or its CPU adds is not the
+// peer's. The wire is judged by the minimum round trip: the smoothed one
+// includes the peer's own time wherever the answer carries the acknowledgement.
 type slowPeer struct {
 	empty   report.Distribution // what a new peer begins with
 	peers   map[peerLine]*peerStats
@@ -48,7 +48,7 @@ type peerStats struct {
 	peer     string
 	library  bool // the line is not of the program itself
 	answers  report.Distribution
-	rtt      time.Duration // the least round trip; 0 until there is one
+	rtt      time.Duration // the minimum round trip; 0 until there is one
 	resent   uint64
 	answered time.Duration // sum of answers
 }
@@ -69,7 +69,7 @@ func (s *slowPeer) Wait(w *wait.Wait) error {
 		s.unknown++
 		return nil
 	case w.Idle > 0 && w.Idle >= w.Network:
-		return nil // none was owed
+		return nil // no reply was pending
 	}
 	stats := s.stats(w)
 	if stats == nil {
@@ -235,7 +235,7 @@ func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) rep
 	if float64(p.rtt) > wireShare*float64(own) || p.resent*wireResentPer > p.answers.Count() {
 		verdict = "The wire is part of it"
 	}
-	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (least RTT %s, %s retransmits).",
+	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (min RTT %s, %s retransmits).",
 		verdict, report.FormatDuration(p.rtt), report.FormatCount(p.resent)))
 	return f
 }

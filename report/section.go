@@ -26,8 +26,8 @@ type KeyInfo struct {
 	Long    bool // its texts are often wider than a column
 }
 
-// IdleWaits counts the waits in which no answer was owed before data came, by
-// what they waited for, over or open.
+// IdleWaits counts the waits in which no reply was pending before data came, by
+// what they waited for, finished or open.
 type IdleWaits struct {
 	KeepAlive uint64 // reads of accepted sockets: the next request
 	Pooled    uint64 // reads of dialed sockets to which nothing was sent
@@ -37,8 +37,8 @@ type IdleWaits struct {
 	Unknown   uint64        // network reads and accepts of which nobody knows
 }
 
-// OpenWaits is about the waits that were not over at the end and in which an
-// answer was owed.
+// OpenWaits is about the waits that were not over at the end and in which a
+// reply was pending.
 type OpenWaits struct {
 	Count     uint64
 	Oldest    time.Duration
@@ -60,7 +60,7 @@ func sectionsFor(by []Key) []sectionSpec {
 		return []sectionSpec{{keys: by, about: everything}}
 	}
 	return []sectionSpec{
-		{title: "Awaited reply", keys: []Key{KeyPeer, KeyLine}, about: isNetwork},
+		{title: "Waited for", keys: []Key{KeyPeer, KeyLine}, about: isNetwork},
 		{title: "Blocked elsewhere", keys: []Key{KeyReason, KeyLine}, about: everything},
 	}
 }

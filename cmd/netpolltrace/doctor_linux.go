@@ -16,7 +16,7 @@ func newDoctor() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "doctor [-p PID | --name NAME]",
-		Short: "Tell what can be recorded here, what cannot, and how to mend it",
+		Short: "Tell what can be recorded here, what cannot, and how to fix it",
 		Long: `Tells what can be recorded on this machine and, if one is given, of a process:
 kernel, rights, each hook and what is measured with it, each place and variable
 of the process's Go runtime. It finds out by trying: it records an exchange of

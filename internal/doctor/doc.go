@@ -1,5 +1,5 @@
 // Package doctor finds out what can be recorded on this machine, and of a
-// process if one is given: what works, what does not, and how to mend it.
+// process if one is given: what works, what does not, and how to fix it.
 //
 // It does not go by versions. Hooks are attached, modes are tried on an
 // exchange of this program's own, and the probes are put into the process for

@@ -25,7 +25,7 @@ type Finding struct {
 	Name   string    `json:"name"`
 	State  State     `json:"state"`
 	Detail string    `json:"detail,omitempty"`
-	Cure   string    `json:"cure,omitempty"` // what to do about it
+	Cure   string    `json:"fix,omitempty"` // what to do about it
 	Parts  []Finding `json:"parts,omitempty"`
 }
 
@@ -81,7 +81,7 @@ func writeFindings(b *strings.Builder, findings []Finding, width int, depth stri
 		fmt.Fprintf(b, "  %-4s  %s%s  %s\n", marks[f.State], name,
 			strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))), printable(f.Detail))
 		if f.Cure != "" {
-			fmt.Fprintf(b, "        %s  mend: %s\n", strings.Repeat(" ", width), printable(f.Cure))
+			fmt.Fprintf(b, "        %s  fix: %s\n", strings.Repeat(" ", width), printable(f.Cure))
 		}
 		writeFindings(b, f.Parts, width, depth+indent)
 	}
@@ -108,7 +108,7 @@ func nameWidth(findings []Finding, depth string) int {
 func (r *Report) Verdict() string {
 	of := printable(r.Of)
 	if len(r.Recordable) == 0 {
-		return "Of " + of + " nothing can be recorded: mend what is marked FAIL, from the top."
+		return "Of " + of + " nothing can be recorded: fix what is marked FAIL, from the top."
 	}
 	return "Of " + of + " can be recorded: " + strings.Join(r.Recordable, ", ") + "."
 }

@@ -33,7 +33,7 @@ func TestTextOfAReport(t *testing.T) {
 	want := `MACHINE
   ok    kernel   6.12.0 amd64
   warn  tracefs  not mounted
-                 mend: mount it
+                 fix: mount it
 
 HOOKS
   FAIL  uprobes        none works
@@ -49,7 +49,7 @@ Of process 7 (api) can be recorded: io, all.
 
 func TestTheVerdictOnNothing(t *testing.T) {
 	r := Report{Of: "this machine"}
-	if v := r.Verdict(); v != "Of this machine nothing can be recorded: mend what is marked FAIL, from the top." {
+	if v := r.Verdict(); v != "Of this machine nothing can be recorded: fix what is marked FAIL, from the top." {
 		t.Errorf("the verdict is %q", v)
 	}
 }

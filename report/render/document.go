@@ -171,7 +171,7 @@ func imported(m wait.Meta) bool {
 func after(r *report.Report, s *report.Section) []string {
 	lines := missing(r, s)
 	if n := s.Totals.StartedBefore; n > 0 {
-		lines = append(lines, "Begun before the recording: "+counted(n, "wait")+", with times that are lower bounds and not in p50 and p99")
+		lines = append(lines, "Started before the recording: "+counted(n, "wait")+"; their times are lower bounds and not in p50 and p99")
 	}
 	if line := idleLine(s.Idle, r.Idle); line != "" {
 		lines = append(lines, line)
@@ -201,7 +201,7 @@ func missing(r *report.Report, s *report.Section) []string {
 	}
 	if s.Idle.Unknown > 0 {
 		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)",
-			counted(s.Idle.Unknown, "wait"), reason(r.Metas, wait.PartIdle, "no probe saw when an answer was owed")))
+			counted(s.Idle.Unknown, "wait"), reason(r.Metas, wait.PartIdle, "no probe saw since when a reply was pending")))
 	}
 	return lines
 }
@@ -287,7 +287,7 @@ func legendOf(grids []grid) string {
 		{"netpoll", "until Go noticed"},
 		{"blocked", "until something else woke it"},
 		{"sched", "until it ran"},
-		{"unsplit", "not told apart"},
+		{"unsplit", "not attributed"},
 	} {
 		if shown[part.name] {
 			words = append(words, part.name+": "+part.meaning)

@@ -166,7 +166,7 @@ func checkoutFindings() []report.Finding {
 		ID: "cpu_throttled", Title: "CPU throttled", Severity: report.SeverityWarning,
 		Sentences: []string{
 			"141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16.",
-			"0.4 s: data ready, nobody ran. Set GOMAXPROCS=2 or raise the limit.",
+			"0.4 s: data was ready, the goroutine was not scheduled. Set GOMAXPROCS=2 or raise the limit.",
 		},
 		Numbers: map[string]float64{"periods": 300, "throttled": 141},
 	}}
