@@ -12,8 +12,13 @@ build: ## ./netpolltrace
 demo: build tracefs ## record a small workload with known faults and print the report
 	./netpolltrace demo
 
+# go test with a line for each package, what failed and why tests were skipped, and
+# the counts at the end; V=1 is verbose. That no test ran is a failure too.
+TEST := go tool gotestsum --format $(if $(V),standard-verbose,pkgname) --format-icons text \
+	--post-run-command 'sh -c "[ $$TESTS_TOTAL -gt 0 ] || { echo no test ran; exit 1; }"' --
+
 test: tracefs ## all tests; those that this machine cannot run are skipped, and counted
-	go test -json $(TESTFLAGS) ./... | go run ./internal/testsummary $(if $(V),-v)
+	$(TEST) $(TESTFLAGS) ./...
 
 # The newest patch release of each version, and older ones where the layout of the
 # runtime changed between patch releases, both sides.
@@ -24,22 +29,20 @@ GO_VERSIONS ?= $(GO_NEWEST) $(if $(BUILDS),,$(GO_OLDER))
 test-go: export NETPOLLTRACE_GO_VERSIONS = $(GO_VERSIONS)
 test-go: export NETPOLLTRACE_BUILDS = $(BUILDS)
 test-go: tracefs ## read and record programs of Go 1.18 to 1.27, on arm64 in QEMU; they are downloaded; GO_VERSIONS names others, BUILDS=usual tries less
-	{ go test -json -p 1 -timeout 60m -run Releases ./internal/testprogram ./process || true; \
-	go test -json -p 1 -timeout 60m -run Releases ./gobinary ./internal/truth ./internal/vm $(if $(UPDATE),-update); \
-	} | go run ./internal/testsummary $(if $(V),-v)
+	$(TEST) -p 1 -timeout 60m -run Releases $(if $(UPDATE),,./internal/testprogram ./process) ./gobinary ./internal/truth ./internal/vm $(if $(UPDATE),-update)
 
 # All that CI boots at once, so that all processors are busy to the end. To share them
 # is nothing to the machines, whose clocks count instructions; each takes up to 2 GiB.
 MACHINES ?= 5
 
 test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and arm64, and record in each; KERNELS names some, MACHINES is how many at a time
-	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" go test -json -timeout 90m -parallel $(MACHINES) -run TestKernels ./internal/vm $(if $(UPDATE),-update) | go run ./internal/testsummary $(if $(V),-v)
+	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" $(TEST) -timeout 90m -parallel $(MACHINES) -run TestKernels ./internal/vm $(if $(UPDATE),-update)
 
 test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
-	NETPOLLTRACE_REAL=$(or $(DURATION),30s) go test -json -timeout 30m -run TestServersOfDebian ./internal/realworld | go run ./internal/testsummary $(if $(V),-v)
+	NETPOLLTRACE_REAL=$(or $(DURATION),30s) $(TEST) -timeout 30m -run TestServersOfDebian ./internal/realworld
 
 soak: tracefs ## attach and detach 200 times to a program under stress, for DURATION
-	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) go test -json -timeout 60m -run TestSoak ./internal/realworld | go run ./internal/testsummary $(if $(V),-v)
+	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) $(TEST) -timeout 60m -run TestSoak ./internal/realworld
 
 bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
 	go test -run '^$$' -bench . -benchmem ./...
