@@ -16,11 +16,6 @@ func (d EpollDecoding) PollDesc(data uint64) uint64 {
 	return data >> d.Shr << d.Shl
 }
 
-// Tag is the generation of the descriptor that data was registered for.
-func (d EpollDecoding) Tag(data uint64) uint64 {
-	return data & (1<<d.TagBits - 1)
-}
-
 // EpollDecodings is every way known in which epoll_event.data holds a pollDesc,
 // that of this version first. The one that agrees with the process (the
 // pollDesc's fd is the event's) is right; patch releases have changed it.

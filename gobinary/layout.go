@@ -75,13 +75,9 @@ func (b *Binary) findLayout() (*Layout, error) {
 	}
 	if b.HasDWARF {
 		l, err := dwarfLayout(b)
-		if err == nil || errors.Is(err, ErrUnsupported) || entry == nil {
+		if err == nil || errors.Is(err, ErrUnsupported) {
 			return l, err
 		}
-	}
-	if entry == nil {
-		return nil, fmt.Errorf("%w: the offsets of %s are not known and the executable has no DWARF; "+
-			"build it without -ldflags=-w, or use a newer netpolltrace", ErrUnsupported, b.GoVersion)
 	}
 	l := entry.layout()
 	l.Guess = true
@@ -113,7 +109,8 @@ func readOffsets() (offsetTable, error) {
 }
 
 // lookup finds the entry of a release. Where there is none it finds the last
-// one before it, or nil, and reports false.
+// one before it, and reports false. The table begins with the oldest release that
+// [Open] accepts.
 func (t offsetTable) lookup(v version) (entry *offsetEntry, exact bool) {
 	for i := range t {
 		first, _ := parseVersion(t[i].First)

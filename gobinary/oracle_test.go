@@ -217,16 +217,10 @@ func checkPlaces(t *testing.T, p program) {
 		{"Ready", places.Ready, "func ready("},
 		{"Execute", places.Execute, "func execute("},
 		{"Netpoll", places.Netpoll, "func netpoll("},
-		{"NetpollReady", places.NetpollReady, "netpollready("},
 		{"BlockEntry", places.Naive.BlockEntry, "func netpollblock("},
 		{"AfterPark", places.Naive.AfterPark, ""},
 	} {
-		if c.name == "NetpollReady" && !b.has(fnNetpollReady) {
-			continue // inlined everywhere
-		}
-		at := line(c.place.Addr)
-		mode := c.name == "NetpollReady" && strings.HasPrefix(at, "if mode == 'r'") // no prologue up to Go 1.21
-		if !strings.Contains(at, c.want) && !mode {
+		if at := line(c.place.Addr); !strings.Contains(at, c.want) {
 			t.Errorf("%s (%s) is on the line %q, want %q", c.name, c.place.Instr, at, c.want)
 		}
 		if naive := c.name == "BlockEntry" || c.name == "AfterPark"; c.place.Emulated == naive {

@@ -57,11 +57,6 @@ type Places struct {
 	// Netpoll is in the prologue of netpoll. AX|R0 = delay in nanoseconds,
 	// negative to block.
 	Netpoll Place
-	// NetpollReady is in the prologue of netpollready, or its call in netpoll
-	// where the prologue has no cheap place (arm64 from Go 1.22 on: then the
-	// return address is not there yet). BX|R1 = pollDesc, CX|R2 = mode: 'r', 'w'
-	// or their sum.
-	NetpollReady Place
 
 	// ReturnRegister holds the return address at the places in a prologue;
 	// NoRegister where it is the word that the stack pointer points at.
@@ -119,7 +114,6 @@ func (b *Binary) findPlaces() (*Places, error) {
 		missing(err)
 		*prologue.place = place
 	}
-	missing(b.findNetpollReady(p))
 	missing(b.findNetpollers(p))
 	b.markInlined(p)
 	if len(p.Missing) > 0 && !p.IOPark.Found() && !p.Park.Found() {
@@ -131,7 +125,7 @@ func (b *Binary) findPlaces() (*Places, error) {
 // markInlined marks the places that not all calls pass. Those are missing of
 // which no other place sees the rest.
 func (b *Binary) markInlined(p *Places) {
-	inlined := b.inlinedInto(fnGopark, fnNetpoll, fnNetpollReady, fnNetpollGoready, fnReady, fnExecute)
+	inlined := b.inlinedInto(fnGopark, fnNetpoll, fnNetpollGoready, fnReady, fnExecute)
 	for _, c := range [...]struct {
 		place    *Place
 		function string
@@ -139,7 +133,6 @@ func (b *Binary) markInlined(p *Places) {
 	}{
 		{&p.Park, fnGopark, p.ParkM.Found()},
 		{&p.Netpoll, fnNetpoll, len(p.InlinedPolls) > 0},
-		{&p.NetpollReady, fnNetpollReady, false},
 		{&p.NetpollGoready, fnNetpollGoready, false},
 		{&p.Ready, fnReady, false},
 		{&p.Execute, fnExecute, false},
@@ -291,21 +284,4 @@ func (b *Binary) prologueIn(f Func, list []instruction) (Place, error) {
 		}
 	}
 	return Place{}, fmt.Errorf("the prologue of %s has no instruction that the kernel emulates", f.Name)
-}
-
-// findNetpollReady finds where the netpoller makes goroutines runnable.
-func (b *Binary) findNetpollReady(p *Places) (err error) {
-	if p.NetpollReady, err = b.prologuePlace(fnNetpollReady); err == nil {
-		return nil
-	}
-	ready, ok := b.known()[fnNetpollReady]
-	if !ok {
-		return err
-	}
-	f, list, call, err := b.findCallOf(ready, fnNetpoll)
-	if err != nil {
-		return err
-	}
-	p.NetpollReady = b.place(f, list[call])
-	return nil
 }

@@ -4,18 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/netpolltrace/netpolltrace/gobinary"
 )
-
-// Check tells whether the layouts of the runtime's structures fit the process:
-// whether what is read with them can be goroutines, processors, threads and
-// pollDescs. [Process.Goroutines] checks the same. Wrong numbers are worse than
-// none, so nothing should be read, and no probe attached, after an error.
-func (p *Process) Check(b *gobinary.Binary) error {
-	_, err := p.Goroutines(b)
-	return err
-}
 
 // misfit is the error of finding something that cannot be.
 func (r *reader) misfit(format string, args ...any) error {

@@ -7,31 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NamespaceID identifies a namespace of the kernel, as stat(2) of a link in
-// /proc/PID/ns does. Kernel programs compare their process's namespace with it
-// (bpf_get_ns_current_pid_tgid).
-type NamespaceID struct {
-	Dev, Inode uint64
+// namespace identifies a namespace of the kernel.
+type namespace struct {
+	dev, inode uint64
 }
 
-// OwnPIDNamespace is the PID namespace of the caller.
-func OwnPIDNamespace() (NamespaceID, error) { return namespaceID("/proc/self/ns/pid") }
-
-// PIDNamespace is the PID namespace that the process lives in.
-func (p *Process) PIDNamespace() (NamespaceID, error) {
-	id, err := namespaceID(procPath(p.PID, "ns/pid"))
-	if err != nil {
-		return NamespaceID{}, p.explain("reading the PID namespace", err)
-	}
-	return id, nil
-}
-
-func namespaceID(link string) (NamespaceID, error) {
+// namespaceOf identifies a namespace by a link in /proc/PID/ns.
+func namespaceOf(link string) (namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(link, &st); err != nil {
-		return NamespaceID{}, fmt.Errorf("reading %s: %w", link, err)
+		return namespace{}, fmt.Errorf("reading %s: %w", link, err)
 	}
-	return NamespaceID{Dev: uint64(st.Dev), Inode: st.Ino}, nil
+	return namespace{dev: uint64(st.Dev), inode: st.Ino}, nil
 }
 
 // NSPIDs are the process's PIDs in each PID namespace that it is visible in,

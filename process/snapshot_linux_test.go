@@ -48,7 +48,7 @@ func TestAWrongLayoutIsRefused(t *testing.T) {
 		}
 		wantWords(t, c.name, err, "checking the layout of "+b.GoVersion, "use a newer netpolltrace")
 	}
-	if err := p.Check(b); err != nil {
+	if _, err := p.Goroutines(b); err != nil {
 		t.Errorf("the right layout: %v", err)
 	}
 }

@@ -43,16 +43,8 @@ const (
 	stateListen  socketState = 10
 )
 
-// Sockets are the sockets of the process, from the tables of the network
+// sockets are those of the process's descriptors, from the tables of the network
 // namespace that it is in.
-func (p *Process) Sockets() (SocketTable, error) {
-	fds, err := p.FDs()
-	if err != nil {
-		return nil, err
-	}
-	return p.sockets(fds)
-}
-
 func (p *Process) sockets(fds map[int]FD) (SocketTable, error) {
 	wanted := make(map[uint64]bool, len(fds))
 	for _, fd := range fds {

@@ -71,11 +71,11 @@ func (p *Process) unixSockets() (map[uint32]unixSocket, error) {
 // openDiag opens a sock_diag socket in the process's network namespace, which
 // takes CAP_SYS_ADMIN if that is not ours.
 func (p *Process) openDiag() (int, error) {
-	own, err := namespaceID("/proc/self/ns/net")
+	own, err := namespaceOf("/proc/self/ns/net")
 	if err != nil {
 		return -1, err
 	}
-	theirs, err := namespaceID(procPath(p.PID, "ns/net"))
+	theirs, err := namespaceOf(procPath(p.PID, "ns/net"))
 	if err != nil {
 		return -1, err
 	}
