@@ -1,0 +1,72 @@
+package main
+
+// boundary is what one package may import. Tests may import more.
+type boundary struct {
+	folder string
+	// ours is the folders of ours that it may import, separated by spaces.
+	ours string
+	// portable packages build on every system, and import portable ones alone in
+	// their files for systems other than Linux.
+	portable bool
+}
+
+// packages has a row for each package, in the order in which the data flows.
+var packages = []boundary{
+	// The vocabulary, which all others share.
+	{folder: "wait", portable: true},
+
+	// What a Go binary is like, from the bytes of the file alone.
+	{folder: "gobinary", ours: "wait", portable: true},
+
+	// What the live process is like, and what depends on the running kernel.
+	{folder: "internal/rights"},
+	{folder: "process", ours: "gobinary internal/rights wait"},
+	{folder: "bpf"},
+	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
+	{folder: "session", ours: "gobinary probes process wait"},
+
+	// What was recorded: nothing here knows where waits come from.
+	{folder: "recording", ours: "wait", portable: true},
+	{folder: "internal/expression", portable: true},
+	{folder: "report", ours: "internal/expression wait", portable: true},
+	{folder: "findings", ours: "report wait", portable: true},
+	{folder: "report/render", ours: "report wait", portable: true},
+
+	// The commands, which wire the others, and what only they use.
+	{folder: "internal/doctor", ours: "gobinary internal/rights probes process wait"},
+	{folder: "internal/workload"},
+	{
+		folder: "cmd/netpolltrace",
+		ours: "findings gobinary internal/doctor internal/workload probes process recording " +
+			"report report/render session wait",
+		portable: true,
+	},
+
+	// Test machinery, which no product package imports.
+	{folder: "internal/boundary"},
+	{folder: "internal/testprogram"},
+	{folder: "internal/truth", ours: "wait"},
+	{folder: "internal/compatibility"},
+	{folder: "internal/realworld"},
+	{folder: "internal/vm"},
+	{folder: "internal/vm/guest"},
+	{folder: "internal/vm/init"},
+	{folder: "internal/bench", ours: "gobinary internal/testprogram internal/truth probes process recording session wait"},
+}
+
+// libraries says which folders may import a module of others, separated by spaces.
+var libraries = map[string]string{
+	"github.com/DataDog/sketches-go":    "report",
+	"github.com/apache/arrow-go/v18":    "recording",
+	"github.com/cilium/ebpf":            "bpf internal/doctor probes",
+	"github.com/expr-lang/expr":         "internal/expression",
+	"github.com/google/flatbuffers":     "recording",
+	"github.com/olekukonko/tablewriter": "report/render",
+	"github.com/spf13/cobra":            "cmd/netpolltrace",
+	"github.com/spf13/pflag":            "cmd/netpolltrace",
+	"golang.org/x/arch":                 "gobinary",
+	"golang.org/x/exp":                  "internal/truth",
+	"golang.org/x/sync":                 "internal/doctor session",
+	"golang.org/x/sys":                  "cmd/netpolltrace internal/doctor internal/rights internal/vm/init probes process session",
+	"golang.org/x/term":                 "cmd/netpolltrace",
+}
