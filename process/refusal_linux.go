@@ -9,8 +9,8 @@ import (
 	"github.com/netpolltrace/netpolltrace/internal/rights"
 )
 
-// rightsError says what right is missing. Reading another process's memory
-// takes ptrace access: see ptrace(2), "Ptrace access mode checking".
+// rightsError says which right is missing. Reading another process's memory
+// requires ptrace access: see ptrace(2), "Ptrace access mode checking".
 func rightsError(pid int, st stat, err error) error {
 	r := refusal{pid: pid, comm: st.Comm, cause: rights.Cause(err), uid: -1}
 	if s, err := readStatus(procPath(pid, "status")); err == nil {
@@ -42,18 +42,18 @@ type refusal struct {
 // explain says why, and what to do.
 func (r *refusal) explain() error {
 	restricted := r.ptraceScope != "" && r.ptraceScope != "0"
-	var mend string
+	var fix string
 	switch {
 	case r.lacks == 0 && r.ptraceScope == "3":
-		mend = "kernel.yama.ptrace_scope=3 forbids it to everybody: set another value and boot again"
+		fix = "kernel.yama.ptrace_scope=3 forbids it to everybody: set another value and reboot"
 	case r.lacks == 0:
-		mend = "the capabilities are there, so a security module or a container forbids it: run netpolltrace on the host, or its container with --security-opt apparmor=unconfined"
+		fix = "the capabilities are present, so a security module or a container forbids it: run netpolltrace on the host, or its container with --security-opt apparmor=unconfined"
 	case r.own && restricted:
-		mend = fmt.Sprintf("kernel.yama.ptrace_scope is %s: sudo sysctl kernel.yama.ptrace_scope=0, or %s", r.ptraceScope, r.lacks.Grant())
+		fix = fmt.Sprintf("kernel.yama.ptrace_scope is %s: sudo sysctl kernel.yama.ptrace_scope=0, or %s", r.ptraceScope, r.lacks.Grant())
 	case r.own:
-		mend = "it has rights that you do not have (setuid, file capabilities) or hides its memory (PR_SET_DUMPABLE): " + r.lacks.Grant()
+		fix = "it has rights that you do not have (setuid, file capabilities) or hides its memory (PR_SET_DUMPABLE): " + r.lacks.Grant()
 	default:
-		mend = fmt.Sprintf("run as user %d, or %s", r.uid, r.lacks.Grant())
+		fix = fmt.Sprintf("run as user %d, or %s", r.uid, r.lacks.Grant())
 	}
-	return fmt.Errorf("no right to read process %d (%s): %w; %s", r.pid, r.comm, r.cause, mend)
+	return fmt.Errorf("no right to read process %d (%s): %w; %s", r.pid, r.comm, r.cause, fix)
 }

@@ -31,9 +31,9 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 		},
 		"forbidden to all": {
 			refusal{ptraceScope: "3"},
-			[]string{"ptrace_scope=3 forbids it", "boot again"},
+			[]string{"ptrace_scope=3 forbids it", "reboot"},
 		},
-		"forbidden although the capabilities are there": {
+		"forbidden although the capabilities are present": {
 			refusal{},
 			[]string{"security module", "--security-opt apparmor=unconfined"},
 		},

@@ -28,11 +28,11 @@ func judgeSight(m *machine, sight *probes.Sight) Finding {
 	chosen := sight.Chosen()
 	switch {
 	case chosen < 0 && sight.Part == "":
-		f.State, f.Detail, f.Cure = Fail, "nothing can be recorded without", m.mendWays(sight.Ways)
+		f.State, f.Detail, f.Fix = Fail, "nothing can be recorded without it", m.fixWays(sight.Ways)
 	case chosen < 0:
-		f.State, f.Detail, f.Cure = Warn, sight.Lacks, m.mendWays(sight.Ways)
+		f.State, f.Detail, f.Fix = Warn, sight.Lacks, m.fixWays(sight.Ways)
 	case sight.Ways[chosen].Partly != "":
-		f.State, f.Detail, f.Cure = Warn, sight.Ways[chosen].Partly, m.mendWays(sight.Ways[:chosen])
+		f.State, f.Detail, f.Fix = Warn, sight.Ways[chosen].Partly, m.fixWays(sight.Ways[:chosen])
 	default:
 		f.Detail = "by " + sight.Ways[chosen].Name
 	}
@@ -52,7 +52,7 @@ func judgeSight(m *machine, sight *probes.Sight) Finding {
 func judgeWay(way *probes.Way, chosen bool) Finding {
 	switch {
 	case chosen:
-		return Finding{Name: way.Name, State: OK, Detail: "works, and is taken"}
+		return Finding{Name: way.Name, State: OK, Detail: "works, and is used"}
 	case way.Err == nil:
 		return Finding{Name: way.Name, State: OK, Detail: "works"}
 	}
@@ -76,11 +76,11 @@ func whyNot(way *probes.Way) string {
 	return strings.TrimPrefix(way.Err.Error(), way.Feature.Name+": ")
 }
 
-// mendWays says how one of some ways that do not work could be had: rights are
+// fixWays says how one of some ways that do not work could be had: rights are
 // easier to come by than another kernel.
-func (m *machine) mendWays(ways []probes.Way) string {
+func (m *machine) fixWays(ways []probes.Way) string {
 	if !m.mayUseBPF() {
-		return m.mendRefusal()
+		return m.fixRefusal()
 	}
 	for i := range ways {
 		if lacks := m.held.Lacks(ways[i].Feature.Rights); lacks != 0 && rights.Refused(ways[i].Err) {

@@ -35,13 +35,13 @@ func TestTheFirstWayThatWorksIsTaken(t *testing.T) {
 	wantFinding(t, f, OK, "by tracepoint t", "")
 	wantFinding(t, find(t, f.Parts, "fentry f"), Note, "refused: operation not permitted", "")
 	wantFinding(t, find(t, f.Parts, "kprobe f"), Note, "not in this kernel", "")
-	wantFinding(t, find(t, f.Parts, "tracepoint t"), OK, "works, and is taken", "")
+	wantFinding(t, find(t, f.Parts, "tracepoint t"), OK, "works, and is used", "")
 	if last := find(t, f.Parts, "tracepoint u"); last.Detail != "works" {
 		t.Errorf("a way that is not needed: %s", last.Detail)
 	}
 }
 
-func TestCuresOfHooks(t *testing.T) {
+func TestFixesOfHooks(t *testing.T) {
 	ordinary := wellMachine()
 	ordinary.held = 0
 	nested := wellMachine()
@@ -55,7 +55,7 @@ func TestCuresOfHooks(t *testing.T) {
 		sight   probes.Sight
 		state   State
 		detail  string
-		cure    string
+		fix     string
 	}{
 		"a part is missing": {wellMachine(),
 			probes.Sight{Part: "idle", Lacks: "no hook on sends", Ways: []probes.Way{way("fentry f", errAbsent), way("kprobe f", errAbsent)}},
@@ -71,7 +71,7 @@ func TestCuresOfHooks(t *testing.T) {
 			Warn, "", seeRights},
 		"a user namespace": {nested,
 			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
-			Warn, "", "outside of this user namespace"},
+			Warn, "", "outside this user namespace"},
 		"a further right": {atKernel,
 			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), takes(way("perf events", errRefused), rights.SysAdmin)}},
 			Fail, "nothing can be recorded without", "grant CAP_SYS_ADMIN"},
@@ -86,7 +86,7 @@ func TestCuresOfHooks(t *testing.T) {
 			Fail, "does not fire", "boot a kernel with ring buffer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantFinding(t, judgeSight(test.machine, &test.sight), test.state, test.detail, test.cure)
+			wantFinding(t, judgeSight(test.machine, &test.sight), test.state, test.detail, test.fix)
 		})
 	}
 }
@@ -140,16 +140,16 @@ func TestModesThatDoNotWork(t *testing.T) {
 		trial   trial
 		state   State
 		detail  string
-		cure    string
+		fix     string
 	}{
 		"no rights":                     {ordinary, trial{err: errRefused}, Fail, "refused: operation not permitted", seeRights},
-		"refused for no known reason":   {wellMachine(), trial{err: errRefused}, Fail, "refused", "ask whoever set this machine up"},
+		"refused for no known reason":   {wellMachine(), trial{err: errRefused}, Fail, "refused", "ask the administrator"},
 		"an error that says what to do": {wellMachine(), trial{err: errors.New("use a newer netpolltrace")}, Fail, "use a newer", ""},
 		"no loopback":                   {wellMachine(), trial{seen: &seen{err: errors.New("no such device")}}, Warn, "no such device", "ip link set lo up"},
 		"nothing seen":                  {wellMachine(), trial{seen: &seen{}}, Warn, "saw nothing", "report this"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantFinding(t, judgeTrial(test.machine, nil, &test.trial), test.state, test.detail, test.cure)
+			wantFinding(t, judgeTrial(test.machine, nil, &test.trial), test.state, test.detail, test.fix)
 		})
 	}
 }

@@ -88,7 +88,7 @@ func TestThisMachineAndThisProgram(t *testing.T) {
 		t.Fatalf("sections %v, want %v", names, want)
 	}
 	for _, mode := range report.Recordable {
-		wantFinding(t, find(t, report.Sections[2].Findings, mode), OK, "waits of an exchange", "")
+		wantFinding(t, find(t, report.Sections[2].Findings, mode), OK, "waits of a loopback exchange", "")
 	}
 	own := report.Sections[3].Findings
 	wantFinding(t, find(t, own, "process"), OK, strconv.Itoa(os.Getpid()), "")

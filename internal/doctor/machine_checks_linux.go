@@ -28,10 +28,10 @@ var machineChecks = []machineCheck{
 	{"types of the kernel (BTF)", checkBTF},
 	{"tracefs", checkTracefs},
 	{"user", checkUser},
-	{rightToBPF, rightTo(rights.Kernel, Fail, "nothing can be recorded without")},
+	{rightToBPF, rightTo(rights.Kernel, Fail, "nothing can be recorded without it")},
 	{"bpf system call", checkBPF},
-	{"right to other users' programs", rightTo(rights.OtherUsers, Warn, "your own programs can be recorded without")},
-	{"right to time the probes", rightTo(rights.SysAdmin, Note, "without it the cost in reports counts the traps alone")},
+	{"right to other users' programs", rightTo(rights.OtherUsers, Warn, "only your own programs can be recorded")},
+	{"right to time the probes", rightTo(rights.SysAdmin, Note, "without it the cost in reports counts only the traps")},
 	{"locked memory", checkLockedMemory},
 	{unprivilegedBPF, checkUnprivilegedBPF},
 	{perfParanoid, checkPerfParanoid},
@@ -56,7 +56,7 @@ func examineMachine(m *machine) Section {
 func checkKernel(m *machine) Finding {
 	f := Finding{State: OK, Detail: m.release + " " + m.arch}
 	if m.before(5, 8) {
-		f.State, f.Cure = Fail, "boot Linux 5.8 or newer: older ones have no BPF ring buffer"
+		f.State, f.Fix = Fail, "boot Linux 5.8 or newer: older ones have no BPF ring buffer"
 	}
 	return f
 }
@@ -66,7 +66,7 @@ func checkBTF(m *machine) Finding {
 		return Finding{State: OK, Detail: "/sys/kernel/btf/vmlinux"}
 	}
 	return Finding{State: Fail, Detail: "there is no /sys/kernel/btf/vmlinux",
-		Cure: "boot a kernel that was built with CONFIG_DEBUG_INFO_BTF=y; those of Debian, Ubuntu, Fedora, RHEL and SUSE are"}
+		Fix: "boot a kernel that was built with CONFIG_DEBUG_INFO_BTF=y; those of Debian, Ubuntu, Fedora, RHEL and SUSE are"}
 }
 
 func checkTracefs(m *machine) Finding {
@@ -74,25 +74,25 @@ func checkTracefs(m *machine) Finding {
 		return Finding{State: OK, Detail: m.tracefs}
 	}
 	return Finding{State: Note, Detail: "not mounted: no return probes (kretprobe)",
-		Cure: "only if no other way works below: sudo mount -t tracefs tracefs /sys/kernel/tracing"}
+		Fix: "only if no other method below works: sudo mount -t tracefs tracefs /sys/kernel/tracing"}
 }
 
 func checkBPF(m *machine) Finding {
 	switch {
 	case m.bpf == nil:
-		return Finding{State: OK, Detail: "makes maps"}
+		return Finding{State: OK, Detail: "can create maps"}
 	case errors.Is(m.bpf, unix.ENOSYS):
-		return Finding{State: Fail, Detail: "not in this kernel", Cure: "boot a kernel that was built with CONFIG_BPF_SYSCALL=y"}
+		return Finding{State: Fail, Detail: "not in this kernel", Fix: "boot a kernel that was built with CONFIG_BPF_SYSCALL=y"}
 	case rights.Refused(m.bpf):
-		return Finding{State: Fail, Detail: refused(m.bpf), Cure: m.mendRefusal()}
+		return Finding{State: Fail, Detail: refused(m.bpf), Fix: m.fixRefusal()}
 	}
-	return Finding{State: Fail, Detail: m.bpf.Error(), Cure: "look at the kernel's log (dmesg)"}
+	return Finding{State: Fail, Detail: m.bpf.Error(), Fix: "look at the kernel's log (dmesg)"}
 }
 
 // refusers are what can make the kernel refuse BPF, the most likely first.
 var refusers = []struct {
 	guilty func(*machine) bool
-	cure   func(*machine) string
+	fix    func(*machine) string
 }{
 	{func(m *machine) bool { return !m.ofMachine },
 		func(*machine) string { return outsideUserNamespace }},
@@ -109,25 +109,25 @@ var refusers = []struct {
 }
 
 const (
-	outsideUserNamespace = "run netpolltrace outside of this user namespace (a rootless container, or unshare): in it no right suffices"
+	outsideUserNamespace = "run netpolltrace outside this user namespace (a rootless container, or unshare): inside it no capability is enough"
 	withoutLockdown      = "boot with lockdown=integrity, or with Secure Boot off"
 	withoutSeccomp       = "allow bpf and perf_event_open in the filter: run the container with --security-opt seccomp=unconfined, or as --privileged"
 )
 
-// mayUseBPF tells whether the capabilities for it are there, and count.
+// mayUseBPF tells whether the capabilities for it are present and apply.
 func (m *machine) mayUseBPF() bool { return m.ofMachine && m.held.Lacks(rights.Kernel) == 0 }
 
 // refused says that the kernel refused something.
 func refused(err error) string { return "refused: " + rights.Cause(err).Error() }
 
-// mendRefusal says what to do where the kernel refuses BPF.
-func (m *machine) mendRefusal() string {
+// fixRefusal says what to do where the kernel refuses BPF.
+func (m *machine) fixRefusal() string {
 	for _, refuser := range refusers {
 		if refuser.guilty(m) {
-			return refuser.cure(m)
+			return refuser.fix(m)
 		}
 	}
-	return "the capabilities are there; ask whoever set this machine up what forbids it (a security module, a kernel option)"
+	return "the capabilities are present; ask the administrator of this machine what forbids it (a security module, a kernel option)"
 }
 
 func checkUser(m *machine) Finding {
@@ -141,7 +141,7 @@ func rightTo(needed rights.Set, lacking State, without string) func(*machine) Fi
 		if lacks == 0 {
 			return Finding{State: OK, Detail: needed.String()}
 		}
-		return Finding{State: lacking, Detail: fmt.Sprintf("no %v: %s", lacks, without), Cure: lacks.Grant()}
+		return Finding{State: lacking, Detail: fmt.Sprintf("no %v: %s", lacks, without), Fix: lacks.Grant()}
 	}
 }
 
@@ -156,9 +156,9 @@ func checkLockedMemory(m *machine) Finding {
 	case !m.before(5, 11):
 		return Finding{State: OK, Detail: "does not limit BPF from Linux 5.11 on"}
 	case m.lacksLockedMemory():
-		return Finding{State: Warn, Detail: "limits BPF before Linux 5.11, and CAP_SYS_RESOURCE is missing", Cure: rights.SysResource.Grant()}
+		return Finding{State: Warn, Detail: "limits BPF before Linux 5.11, and CAP_SYS_RESOURCE is missing", Fix: rights.SysResource.Grant()}
 	}
-	return Finding{State: OK, Detail: "without limit, or it can be raised"}
+	return Finding{State: OK, Detail: "no limit, or it can be raised"}
 }
 
 // notInKernel is the finding about a kernel parameter that is not there.
@@ -169,7 +169,7 @@ func checkUnprivilegedBPF(m *machine) Finding {
 	if !ok {
 		return notInKernel
 	}
-	return Finding{State: Note, Detail: value + ": does not bind who has CAP_BPF"}
+	return Finding{State: Note, Detail: value + ": does not apply with CAP_BPF"}
 }
 
 // checkPerfParanoid knows of the values above 2, which Debian's and Ubuntu's
@@ -182,9 +182,9 @@ func checkPerfParanoid(m *machine) Finding {
 		return notInKernel
 	case err == nil && level > 2 && m.held.Lacks(rights.SysAdmin) != 0:
 		return Finding{State: Note, Detail: value + ": no kprobes without CAP_SYS_ADMIN",
-			Cure: "only if no other way works below: sudo sysctl kernel.perf_event_paranoid=2"}
+			Fix: "only if no other method below works: sudo sysctl kernel.perf_event_paranoid=2"}
 	}
-	return Finding{State: Note, Detail: value + ": does not bind who has CAP_PERFMON"}
+	return Finding{State: Note, Detail: value + ": does not apply with CAP_PERFMON"}
 }
 
 func checkPtraceScope(m *machine) Finding {
@@ -193,10 +193,10 @@ func checkPtraceScope(m *machine) Finding {
 	case !ok:
 		return notInKernel
 	case value == "3":
-		return Finding{State: Fail, Detail: "3: nobody may look into a process", Cure: "set another value in /etc/sysctl.d and boot again: it cannot be taken back"}
+		return Finding{State: Fail, Detail: "3: nobody may read another process", Fix: "set another value in /etc/sysctl.d and reboot: it cannot be changed at run time"}
 	case value != "0" && m.held.Lacks(rights.SysPtrace) != 0:
-		return Finding{State: Warn, Detail: value + ": without CAP_SYS_PTRACE only programs that netpolltrace starts can be looked into",
-			Cure: "sudo sysctl kernel.yama.ptrace_scope=0, or " + rights.SysPtrace.Grant()}
+		return Finding{State: Warn, Detail: value + ": without CAP_SYS_PTRACE netpolltrace can read only programs that it starts",
+			Fix: "sudo sysctl kernel.yama.ptrace_scope=0, or " + rights.SysPtrace.Grant()}
 	}
 	return Finding{State: OK, Detail: value}
 }
@@ -207,14 +207,14 @@ const confidentiality = "confidentiality"
 func checkLockdown(m *machine) Finding {
 	switch m.lockdown {
 	case confidentiality:
-		return Finding{State: Fail, Detail: "confidentiality: no program may read the kernel's memory", Cure: withoutLockdown}
+		return Finding{State: Fail, Detail: "confidentiality: no program may read the kernel's memory", Fix: withoutLockdown}
 	case "":
 		return Finding{State: Note, Detail: "not known, or not in this kernel"}
 	}
 	return Finding{State: OK, Detail: m.lockdown}
 }
 
-// seccompFilter is how /proc/PID/status says that a filter is in force.
+// seccompFilter is how /proc/PID/status says that a filter is active.
 const seccompFilter = "2"
 
 func checkSeccomp(m *machine) Finding {
@@ -222,9 +222,9 @@ func checkSeccomp(m *machine) Finding {
 	case m.seccomp == "0" || m.seccomp == "":
 		return Finding{State: OK, Detail: "no filter"}
 	case m.bpf != nil:
-		return Finding{State: Warn, Detail: "a filter is in force; it may be what forbids bpf", Cure: withoutSeccomp}
+		return Finding{State: Warn, Detail: "a filter is active; it may forbid bpf", Fix: withoutSeccomp}
 	}
-	return Finding{State: OK, Detail: "a filter is in force; it lets bpf through"}
+	return Finding{State: OK, Detail: "a filter is active; it allows bpf"}
 }
 
 // confined tells whether a security module may restrict this process.
@@ -243,7 +243,7 @@ func checkUserNamespace(m *machine) Finding {
 	if m.ofMachine {
 		return Finding{State: OK, Detail: "the machine's"}
 	}
-	return Finding{State: Fail, Detail: "one of its own: its rights are not the machine's", Cure: outsideUserNamespace}
+	return Finding{State: Fail, Detail: "not the machine's: capabilities in it do not apply to the machine", Fix: outsideUserNamespace}
 }
 
 func checkContainer(m *machine) Finding {
@@ -252,8 +252,8 @@ func checkContainer(m *machine) Finding {
 		within = " (" + m.container + ")"
 	}
 	if !m.outermost {
-		return Finding{State: Note, Detail: "in a PID namespace of its own" + within + ": sees only the processes in it",
-			Cure: "to see the others, run the container with --pid=host"}
+		return Finding{State: Note, Detail: "in its own PID namespace" + within + ": sees only the processes in it",
+			Fix: "to see the others, run the container with --pid=host"}
 	}
 	if m.container != "" {
 		return Finding{State: Note, Detail: "in a container" + within + " with the machine's PIDs"}

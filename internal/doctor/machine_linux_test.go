@@ -33,7 +33,7 @@ func find(t *testing.T, findings []Finding, name string) Finding {
 	return Finding{}
 }
 
-func wantFinding(t *testing.T, f Finding, state State, detail, cure string) {
+func wantFinding(t *testing.T, f Finding, state State, detail, fix string) {
 	t.Helper()
 	if f.State != state {
 		t.Errorf("%s is %s (%s), want %s", f.Name, f.State, f.Detail, state)
@@ -41,27 +41,27 @@ func wantFinding(t *testing.T, f Finding, state State, detail, cure string) {
 	if !strings.Contains(f.Detail, detail) {
 		t.Errorf("%s says %q, want %q in it", f.Name, f.Detail, detail)
 	}
-	if !strings.Contains(f.Cure, cure) || cure == "" && f.Cure != "" {
-		t.Errorf("the cure of %s is %q, want %q in it", f.Name, f.Cure, cure)
+	if !strings.Contains(f.Fix, fix) || fix == "" && f.Fix != "" {
+		t.Errorf("the fix of %s is %q, want %q in it", f.Name, f.Fix, fix)
 	}
 }
 
 func TestAWellMachineNeedsNoCure(t *testing.T) {
 	for _, f := range examineMachine(wellMachine()).Findings {
-		if f.State == Warn || f.State == Fail || f.Cure != "" {
-			t.Errorf("%s: %s, %s, cure %q", f.Name, f.State, f.Detail, f.Cure)
+		if f.State == Warn || f.State == Fail || f.Fix != "" {
+			t.Errorf("%s: %s, %s, fix %q", f.Name, f.State, f.Detail, f.Fix)
 		}
 	}
 }
 
-func TestCuresOfTheMachine(t *testing.T) {
+func TestFixesOfTheMachine(t *testing.T) {
 	refusal := fmt.Errorf("map create: %w", unix.EPERM)
 	for name, test := range map[string]struct {
 		ail    func(*machine)
 		check  string
 		state  State
 		detail string
-		cure   string
+		fix    string
 	}{
 		"an old kernel": {func(m *machine) { m.release = "5.4.0" },
 			"kernel", Fail, "5.4.0", "Linux 5.8 or newer"},
@@ -76,13 +76,13 @@ func TestCuresOfTheMachine(t *testing.T) {
 		"a capability is missing": {func(m *machine) { m.held = rights.BPF },
 			rightToBPF, Fail, "no CAP_PERFMON", "grant CAP_PERFMON"},
 		"the rights of a user namespace": {func(m *machine) { m.bpf, m.ofMachine = refusal, false },
-			"bpf system call", Fail, "not permitted", "outside of this user namespace"},
+			"bpf system call", Fail, "not permitted", "outside this user namespace"},
 		"a user namespace": {func(m *machine) { m.ofMachine = false },
-			"user namespace", Fail, "not the machine's", "outside of this user namespace"},
+			"user namespace", Fail, "not the machine's", "outside this user namespace"},
 		"no rights for others' programs": {func(m *machine) { m.held = rights.Kernel },
 			"right to other users' programs", Warn, "your own programs", "grant CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE"},
 		"no right to time programs": {func(m *machine) { m.held = rights.Kernel },
-			"right to time the probes", Note, "traps alone", "grant CAP_SYS_ADMIN"},
+			"right to time the probes", Note, "only the traps", "grant CAP_SYS_ADMIN"},
 		"locked memory is limited": {func(m *machine) { m.release, m.held = "5.10.0", rights.Kernel },
 			"locked memory", Warn, "CAP_SYS_RESOURCE", "grant CAP_SYS_RESOURCE"},
 		"locked memory is the culprit": {func(m *machine) { m.bpf, m.release, m.held = refusal, "5.10.0", rights.Kernel },
@@ -90,30 +90,30 @@ func TestCuresOfTheMachine(t *testing.T) {
 		"perf events forbidden": {func(m *machine) { m.held, m.sysctls[perfParanoid] = rights.Kernel, "3" },
 			perfParanoid, Note, "no kprobes", "kernel.perf_event_paranoid=2"},
 		"locked memory was raised before": {func(m *machine) { m.release, m.held, m.memoryUnlimited = "5.10.0", rights.Kernel, true },
-			"locked memory", OK, "without limit", ""},
+			"locked memory", OK, "no limit", ""},
 		"Yama and an ordinary user": {func(m *machine) { m.held = 0 },
-			ptraceScope, Warn, "only programs that netpolltrace starts", "sysctl kernel.yama.ptrace_scope=0"},
+			ptraceScope, Warn, "only programs that it starts", "sysctl kernel.yama.ptrace_scope=0"},
 		"Yama forbids all": {func(m *machine) { m.sysctls[ptraceScope] = "3" },
-			ptraceScope, Fail, "nobody", "boot again"},
+			ptraceScope, Fail, "nobody", "reboot"},
 		"lockdown": {func(m *machine) { m.lockdown = confidentiality },
 			"lockdown", Fail, "read the kernel's memory", "lockdown=integrity"},
 		"lockdown is the culprit": {func(m *machine) { m.bpf, m.lockdown = refusal, confidentiality },
 			"bpf system call", Fail, "refused", "lockdown=integrity"},
 		"a filter": {func(m *machine) { m.bpf, m.seccomp = refusal, "2" },
-			"seccomp", Warn, "may be what forbids bpf", "seccomp=unconfined"},
-		"a filter that lets BPF through": {func(m *machine) { m.seccomp = "2" },
-			"seccomp", OK, "lets bpf through", ""},
+			"seccomp", Warn, "may forbid bpf", "seccomp=unconfined"},
+		"a filter that allows BPF": {func(m *machine) { m.seccomp = "2" },
+			"seccomp", OK, "allows bpf", ""},
 		"a security module": {func(m *machine) { m.bpf, m.label = refusal, "docker-default (enforce)" },
 			"bpf system call", Fail, "refused", "docker-default (enforce)"},
 		"nobody knows": {func(m *machine) { m.bpf = refusal },
-			"bpf system call", Fail, "refused", "ask whoever set this machine up"},
+			"bpf system call", Fail, "refused", "ask the administrator"},
 		"a container": {func(m *machine) { m.outermost, m.container = false, "/.dockerenv" },
 			"container", Note, "/.dockerenv", "--pid=host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := wellMachine()
 			test.ail(m)
-			wantFinding(t, find(t, examineMachine(m).Findings, test.check), test.state, test.detail, test.cure)
+			wantFinding(t, find(t, examineMachine(m).Findings, test.check), test.state, test.detail, test.fix)
 		})
 	}
 }

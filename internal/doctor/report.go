@@ -25,7 +25,7 @@ type Finding struct {
 	Name   string    `json:"name"`
 	State  State     `json:"state"`
 	Detail string    `json:"detail,omitempty"`
-	Cure   string    `json:"fix,omitempty"` // what to do about it
+	Fix    string    `json:"fix,omitempty"` // what to do about it
 	Parts  []Finding `json:"parts,omitempty"`
 }
 
@@ -80,8 +80,8 @@ func writeFindings(b *strings.Builder, findings []Finding, width int, depth stri
 		name := depth + printable(f.Name)
 		fmt.Fprintf(b, "  %-4s  %s%s  %s\n", marks[f.State], name,
 			strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))), printable(f.Detail))
-		if f.Cure != "" {
-			fmt.Fprintf(b, "        %s  fix: %s\n", strings.Repeat(" ", width), printable(f.Cure))
+		if f.Fix != "" {
+			fmt.Fprintf(b, "        %s  fix: %s\n", strings.Repeat(" ", width), printable(f.Fix))
 		}
 		writeFindings(b, f.Parts, width, depth+indent)
 	}

@@ -13,7 +13,7 @@ func sample() *Report {
 		Sections: []Section{
 			{Name: "Machine", Findings: []Finding{
 				{Name: "kernel", State: OK, Detail: "6.12.0 amd64"},
-				{Name: "tracefs", State: Warn, Detail: "not mounted", Cure: "mount it"},
+				{Name: "tracefs", State: Warn, Detail: "not mounted", Fix: "mount it"},
 			}},
 			{Name: "Hooks", Findings: []Finding{
 				{Name: "uprobes", State: Fail, Detail: "none works", Parts: []Finding{
@@ -58,7 +58,7 @@ func TestTheVerdictOnNothing(t *testing.T) {
 func TestHostileNamesDoNotReachTheTerminal(t *testing.T) {
 	const hostile = "\x1b[2J\u202eevil\r\n\x00\xff"
 	r := Report{Of: hostile, Sections: []Section{{Name: "Process", Findings: []Finding{
-		{Name: hostile, State: Fail, Detail: hostile, Cure: hostile, Parts: []Finding{{Name: hostile, State: OK, Detail: hostile}}},
+		{Name: hostile, State: Fail, Detail: hostile, Fix: hostile, Parts: []Finding{{Name: hostile, State: OK, Detail: hostile}}},
 	}}}}
 	var out bytes.Buffer
 	if err := r.WriteText(&out); err != nil {

@@ -62,7 +62,7 @@ func examineSubject(m *machine, sights []probes.Sight, s *subject) Section {
 func checkProcess(s *subject) Finding {
 	f := Finding{State: OK, Detail: fmt.Sprintf("%d %s, %d threads", s.pid, s.name, s.threads)}
 	if s.factsErr != nil {
-		f.State, f.Detail = Warn, f.Detail+"; not all is known: "+s.factsErr.Error()
+		f.State, f.Detail = Warn, f.Detail+"; some facts are missing: "+s.factsErr.Error()
 	}
 	return f
 }
@@ -71,16 +71,16 @@ func checkOwner(s *subject) Finding {
 	if s.own {
 		return Finding{State: OK, Detail: fmt.Sprintf("uid %d, as you", s.uid)}
 	}
-	return Finding{State: Note, Detail: fmt.Sprintf("uid %d, another than you", s.uid)}
+	return Finding{State: Note, Detail: fmt.Sprintf("uid %d, not you", s.uid)}
 }
 
 func checkNamespaces(s *subject) Finding {
 	var words []string
 	if n := len(s.innerPIDs); n > 1 {
-		words = append(words, fmt.Sprintf("a PID namespace of its own, in which it is %d", s.innerPIDs[n-1]))
+		words = append(words, fmt.Sprintf("its own PID namespace, with PID %d", s.innerPIDs[n-1]))
 	}
 	if s.otherRoot {
-		words = append(words, "a root directory of its own")
+		words = append(words, "its own root directory")
 	}
 	if len(words) == 0 {
 		return Finding{State: OK, Detail: "yours"}
@@ -91,15 +91,15 @@ func checkNamespaces(s *subject) Finding {
 func checkCPUs(s *subject) Finding {
 	f := Finding{State: OK, Detail: fmt.Sprintf("may run on %d", s.cpus)}
 	if s.quota == 0 {
-		f.Detail += ", no limit by cgroups"
+		f.Detail += ", no cgroup limit"
 		return f
 	}
-	f.Detail += fmt.Sprintf(", for %.3g of their time by cgroups", s.quota)
+	f.Detail += fmt.Sprintf(", limited to %.3g CPUs by cgroups", s.quota)
 	enough := math.Ceil(s.quota)
 	if s.snapshot != nil && float64(s.snapshot.GOMAXPROCS) > enough {
 		f.State = Warn
-		f.Detail += fmt.Sprintf("; GOMAXPROCS is %d, so that it may be throttled", s.snapshot.GOMAXPROCS)
-		f.Cure = fmt.Sprintf("start it with GOMAXPROCS=%.0f, or raise the limit", enough)
+		f.Detail += fmt.Sprintf("; GOMAXPROCS is %d, so it may be throttled", s.snapshot.GOMAXPROCS)
+		f.Fix = fmt.Sprintf("start it with GOMAXPROCS=%.0f, or raise the limit", enough)
 	}
 	return f
 }
@@ -107,7 +107,7 @@ func checkCPUs(s *subject) Finding {
 func checkExecutable(s *subject) Finding {
 	f := Finding{State: OK, Detail: s.exe}
 	if s.deleted {
-		f.State, f.Detail = Note, s.exe+": deleted or replaced since; what runs is read"
+		f.State, f.Detail = Note, s.exe+": deleted or replaced since the start; the running file is read"
 	}
 	if s.binaryErr != nil {
 		f.State, f.Detail = Fail, s.binaryErr.Error()
@@ -142,12 +142,12 @@ func checkLayout(s *subject) Finding {
 	case s.layoutErr != nil:
 		return Finding{State: Fail, Detail: s.layoutErr.Error()}
 	case s.layout.Guess:
-		return Finding{State: Warn, Detail: s.layout.Source, Cure: "use a newer netpolltrace, or build the program without -ldflags=-w"}
+		return Finding{State: Warn, Detail: s.layout.Source, Fix: "use a newer netpolltrace, or build the program without -ldflags=-w"}
 	}
 	return Finding{State: OK, Detail: s.layout.Source}
 }
 
-// variables are those of the runtime, with what there is not without them.
+// variables are those of the runtime, with what is missing without them.
 var variables = []struct {
 	name    string
 	of      func(*gobinary.Globals) uint64
@@ -158,7 +158,7 @@ var variables = []struct {
 	{"runtime.allp", func(g *gobinary.Globals) uint64 { return g.AllP }, "processors have no numbers, GOMAXPROCS is not known", Warn},
 	{"runtime.epfd", func(g *gobinary.Globals) uint64 { return g.EpFD }, "the netpoller's epoll set is guessed", Note},
 	{"runtime.netpollEventFd or netpollBreakRd", func(g *gobinary.Globals) uint64 { return g.NetpollEventFD | g.NetpollBreakRd },
-		"what interrupts a poll is told by its data", Note},
+		"the descriptor that interrupts a poll is recognised by its data", Note},
 	{"runtime.waitReasonStrings", func(g *gobinary.Globals) uint64 { return g.WaitReasonStrings }, "reasons have no names", Fail},
 }
 
@@ -173,7 +173,7 @@ func checkGlobals(s *subject) Finding {
 		}
 		f.Parts = append(f.Parts, Finding{Name: v.name, State: v.state, Detail: "not found: " + v.without})
 		if v.state != Note {
-			f.State, f.Cure = Warn, "build the program without -ldflags=-s"
+			f.State, f.Fix = Warn, "build the program without -ldflags=-s"
 		}
 	}
 	f.Detail = fmt.Sprintf("%d of %d found", found, len(variables))
@@ -183,7 +183,7 @@ func checkGlobals(s *subject) Finding {
 func checkTLS(s *subject) Finding {
 	switch {
 	case s.tlsErr != nil:
-		return Finding{State: Note, Detail: s.tlsErr.Error() + "; no mode needs it at present"}
+		return Finding{State: Note, Detail: s.tlsErr.Error() + "; no mode needs it"}
 	case s.tls.InMemory:
 		return Finding{State: OK, Detail: fmt.Sprintf("in %v, and at %+d from the thread pointer", s.tls.Register, s.tls.Offset)}
 	}
@@ -197,22 +197,22 @@ func checkReasons(s *subject) Finding {
 	return Finding{State: OK, Detail: fmt.Sprintf("%d", len(s.reasons))}
 }
 
-// checkPlaces judges where the probes of a mode will sit.
+// checkPlaces judges the places of a mode's probes.
 func checkPlaces(mode wait.Mode) func(*subject) Finding {
 	return func(s *subject) Finding {
 		if s.placesErr != nil {
-			return Finding{State: Fail, Detail: s.placesErr.Error(), Cure: unknownCode}
+			return Finding{State: Fail, Detail: s.placesErr.Error(), Fix: unknownCode}
 		}
 		f := Finding{State: OK, Detail: "all found, on instructions that the kernel emulates"}
 		for _, p := range probes.PlacesOf(mode, s.places) {
 			part := judgePlace(p)
 			f.Parts = append(f.Parts, part)
 			if part.State != Note && worse(part.State, f.State) {
-				f.State, f.Detail = part.State, "not as they should be"
+				f.State, f.Detail = part.State, "some are not as expected"
 			}
 		}
 		if f.State == Fail {
-			f.Cure = unknownCode
+			f.Fix = unknownCode
 		}
 		return f
 	}
@@ -229,9 +229,9 @@ func judgePlace(p probes.ModePlace) Finding {
 	case !p.Place.Found():
 		return Finding{Name: name, State: Fail, Detail: "not found"}
 	case !p.Place.Emulated:
-		return Finding{Name: name, State: Warn, Detail: detail + "  (dear: the kernel steps over a copy of it, two traps a hit)"}
+		return Finding{Name: name, State: Warn, Detail: detail + "  (expensive: the kernel single-steps a copy, two traps a hit)"}
 	case p.Place.Inlined:
-		return Finding{Name: name, State: Note, Detail: detail + "  (inlined elsewhere, too: see \"not seen\")"}
+		return Finding{Name: name, State: Note, Detail: detail + "  (also inlined elsewhere: see \"not seen\")"}
 	}
 	return Finding{Name: name, State: OK, Detail: detail}
 }
@@ -251,17 +251,17 @@ func checkPollers(s *subject) Finding {
 		names = append(names, call.Poller)
 	}
 	if len(names) == 0 {
-		return Finding{State: Warn, Detail: "no call of netpoll found: mode all does not tell who polled", Cure: unknownCode}
+		return Finding{State: Warn, Detail: "no call of netpoll found: mode all does not tell who polled", Fix: unknownCode}
 	}
 	return Finding{State: OK, Detail: strings.Join(names, ", ")}
 }
 
 func checkMissing(s *subject) Finding {
 	if s.places == nil || len(s.places.Missing) == 0 {
-		return Finding{State: OK, Detail: "nothing that is known of"}
+		return Finding{State: OK, Detail: "nothing known"}
 	}
-	f := Finding{State: Warn, Detail: fmt.Sprintf("%d sorts of calls", len(s.places.Missing)),
-		Cure: "build the program without a profile (-pgo=off), if this matters to you"}
+	f := Finding{State: Warn, Detail: fmt.Sprintf("kinds of calls: %d", len(s.places.Missing)),
+		Fix: "build the program without a profile (-pgo=off), if this matters to you"}
 	for _, missing := range s.places.Missing {
 		f.Parts = append(f.Parts, Finding{State: Note, Detail: missing})
 	}

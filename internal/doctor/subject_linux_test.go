@@ -39,8 +39,8 @@ func wellSubject() *subject {
 func TestAProcessOfWhichAllIsKnown(t *testing.T) {
 	section := examineSubject(wellMachine(), nil, wellSubject())
 	for _, f := range section.Findings {
-		if f.State != OK || f.Cure != "" {
-			t.Errorf("%s: %s, %s, cure %q", f.Name, f.State, f.Detail, f.Cure)
+		if f.State != OK || f.Fix != "" {
+			t.Errorf("%s: %s, %s, fix %q", f.Name, f.State, f.Detail, f.Fix)
 		}
 	}
 	for name, detail := range map[string]string{
@@ -53,7 +53,7 @@ func TestAProcessOfWhichAllIsKnown(t *testing.T) {
 		"reasons for waiting":           "47",
 		"goroutines":                    "46, GOMAXPROCS 4",
 		"who polls the network":         "sysmon",
-		"mode io":                       "put in and taken out again",
+		"mode io":                       "attached and detached",
 	} {
 		wantFinding(t, find(t, section.Findings, name), OK, detail, "")
 	}
@@ -61,24 +61,24 @@ func TestAProcessOfWhichAllIsKnown(t *testing.T) {
 	wantFinding(t, park, OK, "runtime.gopark+0xa  PUSHQ BP", "")
 }
 
-func TestCuresOfAProcess(t *testing.T) {
+func TestFixesOfAProcess(t *testing.T) {
 	for name, test := range map[string]struct {
 		ail    func(*subject)
 		check  string
 		state  State
 		detail string
-		cure   string
+		fix    string
 	}{
 		"not all is known": {func(s *subject) { s.factsErr = errors.New("listing the threads: gone") },
 			"process", Warn, "gone", ""},
 		"another user's": {func(s *subject) { s.own = false },
-			"user", Note, "another than you", ""},
+			"user", Note, "not you", ""},
 		"in a container": {func(s *subject) { s.innerPIDs, s.otherRoot = []int{7, 1}, true },
-			"namespaces", OK, "in which it is 1 and a root directory of its own", ""},
+			"namespaces", OK, "with PID 1 and its own root directory", ""},
 		"more processors than CPUs": {func(s *subject) { s.quota = 1.5 },
 			"CPUs", Warn, "GOMAXPROCS is 4", "GOMAXPROCS=2"},
 		"as many processors as CPUs": {func(s *subject) { s.quota = 4 },
-			"CPUs", OK, "for 4 of their time", ""},
+			"CPUs", OK, "limited to 4 CPUs", ""},
 		"a replaced executable": {func(s *subject) { s.deleted = true },
 			"executable", Note, "replaced", ""},
 		"no Go program": {func(s *subject) { s.binary, s.binaryErr = nil, gobinary.ErrNotGo },
@@ -102,17 +102,17 @@ func TestCuresOfAProcess(t *testing.T) {
 		"no places at all": {func(s *subject) { s.places, s.placesErr = nil, errors.New("finding probe places of go1.99.0") },
 			"places of mode io", Fail, "go1.99.0", "newer netpolltrace"},
 		"a place is missing": {func(s *subject) { s.places.Park = gobinary.Place{} },
-			"places of mode all", Fail, "not as they should be", "newer netpolltrace"},
+			"places of mode all", Fail, "not as expected", "newer netpolltrace"},
 		"an optional place is missing": {func(s *subject) { s.places.Netpoll = gobinary.Place{} },
-			"places of mode all", Warn, "not as they should be", ""},
-		"a dear place": {func(s *subject) { s.places.IOPark.Emulated = false },
-			"places of mode io", Warn, "not as they should be", ""},
+			"places of mode all", Warn, "not as expected", ""},
+		"an expensive place": {func(s *subject) { s.places.IOPark.Emulated = false },
+			"places of mode io", Warn, "not as expected", ""},
 		"a place that some calls do not pass": {func(s *subject) { s.places.Ready.Inlined = true },
 			"places of mode all", OK, "all found", ""},
 		"nobody polls": {func(s *subject) { s.places.NetpollCalls = nil },
 			"who polls the network", Warn, "does not tell who polled", "newer netpolltrace"},
 		"inlined functions": {func(s *subject) { s.places.Missing = []string{"runtime.ready is inlined into runtime.x"} },
-			"not seen", Warn, "1 sorts of calls", "-pgo=off"},
+			"not seen", Warn, "kinds of calls: 1", "-pgo=off"},
 		"goroutines that are none": {func(s *subject) {
 			s.snapshot, s.snapshotErr = nil, errors.New("checking the layout: 5 of 6 look like none")
 		},
@@ -123,7 +123,7 @@ func TestCuresOfAProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := wellSubject()
 			test.ail(s)
-			wantFinding(t, find(t, examineSubject(wellMachine(), nil, s).Findings, test.check), test.state, test.detail, test.cure)
+			wantFinding(t, find(t, examineSubject(wellMachine(), nil, s).Findings, test.check), test.state, test.detail, test.fix)
 		})
 	}
 }

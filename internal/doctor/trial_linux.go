@@ -221,24 +221,24 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 	f := Finding{Name: string(t.mode), State: OK}
 	switch {
 	case t.err != nil && rights.Refused(t.err):
-		f.State, f.Detail, f.Cure = Fail, refused(t.err), m.mendTrial(sights)
+		f.State, f.Detail, f.Fix = Fail, refused(t.err), m.fixTrial(sights)
 		return f
 	case t.err != nil:
 		f.State, f.Detail = Fail, t.err.Error()
 		return f
 	case t.seen == nil:
-		f.Detail = "the probes were put in and taken out again"
+		f.Detail = "the probes were attached and detached"
 		return f
 	case t.seen.err != nil:
-		f.State, f.Detail = Warn, "the probes can be attached; an exchange over loopback could not be tried: "+t.seen.err.Error()
-		f.Cure = "switch the loopback interface on: sudo ip link set lo up"
+		f.State, f.Detail = Warn, "the probes can be attached; the loopback exchange failed: "+t.seen.err.Error()
+		f.Fix = "enable the loopback interface: sudo ip link set lo up"
 		return f
 	case t.seen.waits == 0:
-		f.State, f.Detail = Warn, "the probes can be attached, but saw nothing of an exchange over loopback"
-		f.Cure = "please report this with the output of netpolltrace doctor --format json"
+		f.State, f.Detail = Warn, "the probes can be attached, but saw nothing of a loopback exchange"
+		f.Fix = "please report this with the output of netpolltrace doctor --format json"
 		return f
 	}
-	f.Detail = fmt.Sprintf("works: %d waits of an exchange of our own", t.seen.waits)
+	f.Detail = fmt.Sprintf("works: %d waits of a loopback exchange were recorded", t.seen.waits)
 	for _, part := range parts {
 		if part.name == "poller" && t.mode != wait.ModeAll {
 			continue
@@ -248,15 +248,15 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 	return f
 }
 
-// mendTrial says what to do where a mode was refused: what is needed for every
-// recording may take further rights, and says so itself.
-func (m *machine) mendTrial(sights []probes.Sight) string {
+// fixTrial says what to do where a mode was refused. What every recording needs
+// may require further rights; its own fix says so.
+func (m *machine) fixTrial(sights []probes.Sight) string {
 	for i := range sights {
 		if sights[i].Part == "" && sights[i].Chosen() < 0 {
-			return m.mendWays(sights[i].Ways)
+			return m.fixWays(sights[i].Ways)
 		}
 	}
-	return m.mendRefusal()
+	return m.fixRefusal()
 }
 
 func judgePart(sights []probes.Sight, t *trial, name string) Finding {

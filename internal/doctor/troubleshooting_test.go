@@ -142,7 +142,7 @@ func TestATextIsFoundBehindItsHeading(t *testing.T) {
 }
 
 // Who has a problem wants to know three things.
-func TestEachMessageHasCauseCheckAndWayRound(t *testing.T) {
+func TestEachMessageHasCauseCheckAndFix(t *testing.T) {
 	text, err := os.ReadFile(troubleshooting)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestEachMessageHasCauseCheckAndWayRound(t *testing.T) {
 	for _, entry := range strings.Split(string(text), "\n### ")[1:] {
 		heading, body, _ := strings.Cut(entry, "\n")
 		at := -1
-		for _, part := range []string{"\n**Cause.** ", "\n**Check.** ", "\n**Way round.** "} {
+		for _, part := range []string{"\n**Cause.** ", "\n**Check.** ", "\n**Fix.** "} {
 			next := strings.Index(body, part)
 			if next <= at {
 				t.Errorf("%s: no %q, or not in this order", heading, strings.TrimSpace(part))

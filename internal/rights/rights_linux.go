@@ -25,14 +25,13 @@ const (
 	BPF           Set = 1 << unix.CAP_BPF             // make maps, load programs
 )
 
-// What the parts of a recording take.
+// What the parts of a recording require.
 const (
-	// Kernel is what loading and attaching BPF programs takes.
+	// Kernel is what loading and attaching BPF programs requires.
 	Kernel = BPF | Perfmon
-	// OtherUsers is what it takes, besides, to look at a process that is not
-	// the caller's own: the memory of another's process may be opened only with
-	// both, since its files in /proc belong to that user, with no rights for
-	// others.
+	// OtherUsers is what reading another user's process requires in addition.
+	// Its memory can be opened only with both, since its files in /proc belong
+	// to that user, with no rights for others.
 	OtherUsers = SysPtrace | DACReadSearch
 )
 
@@ -56,7 +55,7 @@ func Held() (Set, error) {
 	return Set(data[0].Effective) | Set(data[1].Effective)<<32, nil
 }
 
-// Lacks is what is not in s of what is needed. CAP_SYS_ADMIN stands for
+// Lacks is the part of needed that is not in s. CAP_SYS_ADMIN stands for
 // CAP_BPF and CAP_PERFMON, which were split from it in Linux 5.8.
 func (s Set) Lacks(needed Set) Set {
 	if s&SysAdmin != 0 {
@@ -79,7 +78,7 @@ func (s Set) each() []string {
 	return list
 }
 
-// String is the names in words: "CAP_PERFMON and CAP_BPF".
+// String lists the names: "CAP_PERFMON and CAP_BPF".
 func (s Set) String() string {
 	list := s.each()
 	switch len(list) {
@@ -92,9 +91,9 @@ func (s Set) String() string {
 	return strings.Join(list[:last], ", ") + " and " + list[last]
 }
 
-// Grant says how a user comes by the capabilities, in one line. The command
-// sets all that a recording of any process takes, since setcap(8) takes away
-// what it does not name.
+// Grant says in one line how a user gets the capabilities. The command sets all
+// that recording any process requires, since setcap(8) removes what it does not
+// name.
 func (s Set) Grant() string {
 	all := strings.ToLower(strings.Join((s | Kernel | OtherUsers).each(), ","))
 	return fmt.Sprintf("use sudo, or grant %v: sudo setcap %s+ep \"$(command -v netpolltrace)\"", s, all)
@@ -107,9 +106,9 @@ func Refused(err error) bool { return errors.Is(err, fs.ErrPermission) }
 // kernel (PROC_USER_INIT_INO, include/linux/proc_ns.h).
 const initialUserNamespace = 0xEFFFFFFD
 
-// OfMachine tells whether the capabilities held count for the machine as a
-// whole. In a user namespace of its own, such as a rootless container's, a
-// process may hold all of them and still not load a BPF program.
+// OfMachine tells whether the capabilities held apply to the machine. In its own
+// user namespace, such as a rootless container's, a process can hold all of them
+// and still not load a BPF program.
 func OfMachine() (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/user", &st); err != nil {
@@ -118,9 +117,9 @@ func OfMachine() (bool, error) {
 	return st.Ino == initialUserNamespace, nil
 }
 
-// Explain puts the kernel's refusal of something about BPF in words: which of the
-// needed capabilities are missing, and how to come by them. Other errors are
-// returned as they are.
+// Explain explains why the kernel refused something about BPF: which of the
+// needed capabilities are missing, and how to get them. Other errors are returned
+// unchanged.
 func Explain(err error, needed Set) error {
 	if !Refused(err) {
 		return err
@@ -136,11 +135,11 @@ func Explain(err error, needed Set) error {
 func explain(cause error, lacks Set, ofMachine bool) error {
 	switch {
 	case !ofMachine:
-		return fmt.Errorf("no right to use BPF: %w; no right of a user namespace (a rootless container) suffices: run netpolltrace outside of it", cause)
+		return fmt.Errorf("no right to use BPF: %w; no right of a user namespace (a rootless container) is enough: run netpolltrace outside it", cause)
 	case lacks != 0:
 		return fmt.Errorf("no right to use BPF: %w; %s", cause, lacks.Grant())
 	}
-	return fmt.Errorf("the kernel refuses to use BPF although the capabilities are there: %w; netpolltrace doctor tells what may forbid them", cause)
+	return fmt.Errorf("the kernel refuses to use BPF although the capabilities are present: %w; netpolltrace doctor shows what may forbid it", cause)
 }
 
 // Cause is the error number that the kernel gave, without what libraries wrap

@@ -60,8 +60,8 @@ func TestExplain(t *testing.T) {
 		want      string
 	}{
 		"capabilities missing": {Perfmon, true, "operation not permitted; use sudo, or grant CAP_PERFMON: "},
-		"in a user namespace":  {0, false, "run netpolltrace outside of it"},
-		"nothing missing":      {0, true, "although the capabilities are there"},
+		"in a user namespace":  {0, false, "run netpolltrace outside it"},
+		"nothing missing":      {0, true, "although the capabilities are present"},
 	} {
 		err := explain(Cause(wrapped), test.lacks, test.ofMachine)
 		if !strings.Contains(err.Error(), test.want) {
