@@ -2,7 +2,6 @@ package process
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -204,7 +203,7 @@ func (r *reader) describe(g *rawG) Goroutine {
 	case GSyscall:
 		goroutine.Reason = reasonSyscall
 	}
-	goroutine.System = isSystem(r.startFunc(goroutine.StartPC), goroutine.Reason)
+	goroutine.System = wait.SystemGoroutine(r.startFunc(goroutine.StartPC), goroutine.Reason)
 	return goroutine
 }
 
@@ -217,17 +216,4 @@ func (r *reader) startFunc(pc uint64) string {
 		r.starts[pc] = name
 	}
 	return name
-}
-
-// isSystem tells whether the runtime started a goroutine for its own use; see
-// isSystemGoroutine in runtime/traceback.go. The goroutines of finalizers and
-// cleanups count as the program's while they run its functions.
-func isSystem(start, reason string) bool {
-	switch start {
-	case "runtime.main", "runtime.corostart", "runtime.handleAsyncEvent":
-		return false
-	case "runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups":
-		return reason == "finalizer wait" || reason == "cleanup wait"
-	}
-	return strings.HasPrefix(start, "runtime.")
 }

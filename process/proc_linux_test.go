@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -106,7 +107,7 @@ func TestSocketsOfAllFamilies(t *testing.T) {
 		accepted  = wait.RoleAccepted
 		dialed    = wait.RoleDialed
 	)
-	want := SocketTable{
+	want := map[uint64]wait.Endpoint{
 		100: {Proto: "tcp", Role: listening, Local: "127.0.0.1:8080"},
 		101: {Proto: "tcp", Role: accepted, Local: "127.0.0.1:8080", Peer: "127.0.0.1:50000"},
 		102: {Proto: "tcp", Role: dialed, Local: "127.0.0.1:50000", Peer: "127.0.0.1:8080"},
@@ -122,13 +123,12 @@ func TestSocketsOfAllFamilies(t *testing.T) {
 		402: {Proto: "unix", Role: dialed},
 		403: {Proto: "unix", Role: listening, Local: "@name"},
 		404: {Proto: "unix", Role: dialed, Local: "/run/with space"},
-		405: {Proto: "unix", Local: "/run/evil"},
+		405: {Proto: "unixgram", Local: "/run/evil"},
 	}
 	got := fixtureSockets(t)
 	for inode, s := range got {
-		s.localPort = 0
-		if s != want[inode] {
-			t.Errorf("socket %d = %+v, want %+v", inode, s, want[inode])
+		if endpoint := s.Endpoint(); endpoint != want[inode] {
+			t.Errorf("socket %d = %+v, want %+v", inode, endpoint, want[inode])
 		}
 	}
 	if len(got) != len(want) {
@@ -137,8 +137,8 @@ func TestSocketsOfAllFamilies(t *testing.T) {
 }
 
 func TestWhatADescriptorIs(t *testing.T) {
-	table := SocketTable{7: {Proto: "tcp", Peer: "10.0.0.7:5432"}}
-	for target, want := range map[string]Socket{
+	table := SocketTable{7: {Proto: "tcp", Peer: netip.MustParseAddrPort("10.0.0.7:5432")}}
+	for target, want := range map[string]wait.Endpoint{
 		"socket:[7]":           {Proto: "tcp", Peer: "10.0.0.7:5432"},
 		"socket:[8]":           {Proto: "socket", Local: "socket:[8]"},
 		"pipe:[7]":             {Proto: "pipe", Local: "pipe:[7]", Peer: "pipe:[7]"},
@@ -146,7 +146,8 @@ func TestWhatADescriptorIs(t *testing.T) {
 		"anon_inode:inotify":   {Proto: "inotify"},
 		"/dev/pts/3":           {Proto: "file", Local: "/dev/pts/3", Peer: "/dev/pts/3"},
 	} {
-		if got := table.Of(FD{Target: target}); got != want {
+		want.FD = 5
+		if got := table.Of(5, FD{Target: target}); got != want {
 			t.Errorf("%q is %+v, want %+v", target, got, want)
 		}
 	}

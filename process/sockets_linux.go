@@ -17,22 +17,8 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Socket is one end of a connection, or what else a goroutine can wait for
-// through the netpoller.
-type Socket struct {
-	Proto string // tcp, udp, unix, pipe, eventfd, ...
-	// Local and Peer are addresses as Go prints them: 127.0.0.1:80, [::1]:80,
-	// the path of a unix socket, @name for an abstract one; pipe:[INODE] at
-	// both ends of a pipe. Empty when there is none or it cannot be known.
-	Local, Peer string
-	Role        wait.Role
-	Connecting  bool // a TCP connection that is not established yet
-
-	localPort uint16
-}
-
 // SocketTable is the sockets of a process by inode.
-type SocketTable map[uint64]Socket
+type SocketTable map[uint64]wait.Descriptor
 
 // socketState is the state of a TCP socket: TCP_SYN_SENT and so on of
 // linux net/tcp_states.h.
@@ -69,7 +55,7 @@ func (p *Process) sockets(fds map[int]FD) (SocketTable, error) {
 type socketSource struct {
 	name  string
 	inode int // index of the field with the inode
-	parse func(fields [][]byte) (Socket, error)
+	parse func(fields [][]byte) (wait.Descriptor, error)
 	// forgeable tells that a field may hold anything, line breaks too, so that
 	// a line which makes no sense is skipped.
 	forgeable bool
@@ -128,9 +114,9 @@ const (
 	inetInode  = 9
 )
 
-func parseTCP(fields [][]byte) (Socket, error) {
+func parseTCP(fields [][]byte) (wait.Descriptor, error) {
 	s, state, err := parseInet(fields)
-	s.Proto = "tcp"
+	s.Proto = wait.ProtoTCP
 	switch state {
 	case stateListen:
 		s.Role = wait.RoleListening
@@ -140,29 +126,28 @@ func parseTCP(fields [][]byte) (Socket, error) {
 	return s, err
 }
 
-func parseUDP(fields [][]byte) (Socket, error) {
+func parseUDP(fields [][]byte) (wait.Descriptor, error) {
 	s, _, err := parseInet(fields)
-	s.Proto = "udp"
+	s.Proto = wait.ProtoUDP
 	return s, err
 }
 
-func parseInet(fields [][]byte) (Socket, socketState, error) {
+func parseInet(fields [][]byte) (wait.Descriptor, socketState, error) {
 	local, err := parseAddr(fields[inetLocal])
 	if err != nil {
-		return Socket{}, 0, err
+		return wait.Descriptor{}, 0, err
 	}
 	remote, err := parseAddr(fields[inetRemote])
 	if err != nil {
-		return Socket{}, 0, err
+		return wait.Descriptor{}, 0, err
 	}
 	state, err := strconv.ParseUint(string(fields[inetState]), 16, 8)
 	if err != nil {
-		return Socket{}, 0, err
+		return wait.Descriptor{}, 0, err
 	}
-	s := Socket{Local: local.String(), localPort: local.Port()}
+	s := wait.Descriptor{Local: local, Peer: remote}
 	if remote.Port() != 0 {
 		s.Role = wait.RoleDialed
-		s.Peer = remote.String()
 	}
 	return s, socketState(state), nil
 }
@@ -187,12 +172,13 @@ func parseAddr(text []byte) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("port of %q: %w", text, err)
 	}
 	addr, _ := netip.AddrFromSlice(raw[:len(host)/2])
-	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
+	return netip.AddrPortFrom(addr, uint16(number)), nil
 }
 
 // Fields of a line of /proc/net/unix; see proc_pid_net(5).
 const (
 	unixFlags = 3
+	unixType  = 4
 	unixState = 5
 	unixInode = 6
 	unixPath  = 7
@@ -200,21 +186,29 @@ const (
 
 const (
 	unixAccepting = 0x10000 // __SO_ACCEPTCON of the flags: it listens
+	unixDatagram  = 2       // SOCK_DGRAM of the type
 	unixConnected = 3       // SS_CONNECTED of the state
 )
 
-func parseUnix(fields [][]byte) (Socket, error) {
+func parseUnix(fields [][]byte) (wait.Descriptor, error) {
 	flags, err := strconv.ParseUint(string(fields[unixFlags]), 16, 32)
 	if err != nil {
-		return Socket{}, err
+		return wait.Descriptor{}, err
+	}
+	kind, err := strconv.ParseUint(string(fields[unixType]), 16, 16)
+	if err != nil {
+		return wait.Descriptor{}, err
 	}
 	state, err := strconv.ParseUint(string(fields[unixState]), 16, 8)
 	if err != nil {
-		return Socket{}, err
+		return wait.Descriptor{}, err
 	}
-	s := Socket{Proto: "unix"}
+	s := wait.Descriptor{Proto: wait.ProtoUnix}
+	if kind == unixDatagram {
+		s.Proto = wait.ProtoUnixgram
+	}
 	if len(fields) > unixPath {
-		s.Local = string(bytes.Join(fields[unixPath:], []byte{' '}))
+		s.LocalName = string(bytes.Join(fields[unixPath:], []byte{' '}))
 	}
 	switch {
 	case flags&unixAccepting != 0:
@@ -232,11 +226,8 @@ type listener struct {
 	path  string
 }
 
-func (s Socket) listener() listener {
-	if s.Proto == "unix" {
-		return listener{proto: s.Proto, path: s.Local}
-	}
-	return listener{proto: s.Proto, port: s.localPort}
+func listenerOf(s wait.Descriptor) listener {
+	return listener{proto: s.Proto, port: s.Local.Port(), path: s.LocalName}
 }
 
 // assignRoles tells accepted connections from dialed ones: an accepted one has
@@ -246,11 +237,11 @@ func (t SocketTable) assignRoles() {
 	listening := make(map[listener]bool)
 	for _, s := range t {
 		if s.Role == wait.RoleListening {
-			listening[s.listener()] = true
+			listening[listenerOf(s)] = true
 		}
 	}
 	for inode, s := range t {
-		if s.Role == wait.RoleDialed && listening[s.listener()] {
+		if s.Role == wait.RoleDialed && listening[listenerOf(s)] {
 			s.Role = wait.RoleAccepted
 			t[inode] = s
 		}
@@ -259,20 +250,24 @@ func (t SocketTable) assignRoles() {
 
 // Of tells what a descriptor is for somebody who waits for it. Pipes and the
 // kernel's other pollable files have no entry in the table but are told too.
-func (t SocketTable) Of(fd FD) Socket {
+func (t SocketTable) Of(number int, fd FD) wait.Endpoint {
+	d := t.descriptor(fd)
+	d.FD = int32(number)
+	return d.Endpoint()
+}
+
+func (t SocketTable) descriptor(fd FD) wait.Descriptor {
 	inode, _ := fd.Inode()
 	if s, ok := t[inode]; ok && fd.IsSocket() {
 		return s
 	}
-	kind, rest, named := strings.Cut(fd.Target, ":")
+	kind, rest, _ := strings.Cut(fd.Target, ":")
 	switch {
 	case strings.HasPrefix(fd.Target, "/"):
-		return Socket{Proto: "file", Local: fd.Target, Peer: fd.Target}
-	case kind == "pipe":
-		return Socket{Proto: "pipe", Local: fd.Target, Peer: fd.Target}
-	case kind == "anon_inode" && named:
-		return Socket{Proto: strings.Trim(rest, "[]")}
+		return wait.Descriptor{Proto: wait.ProtoFile, Path: fd.Target}
+	case kind == "anon_inode":
+		return wait.Descriptor{Proto: strings.Trim(rest, "[]")}
 	}
-	// Sockets of other families: netlink, packet, vsock, ...
-	return Socket{Proto: kind, Local: fd.Target}
+	// Pipes, and sockets of other families.
+	return wait.Descriptor{Proto: kind, Inode: inode}
 }

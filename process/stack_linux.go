@@ -38,8 +38,11 @@ type chain struct {
 	valid bool // all of it is in functions
 }
 
-// cgocallback is what calls Go for C.
-const cgocallback = "runtime.cgocallback"
+// Functions that stacks begin in.
+const (
+	goexit      = "runtime.goexit"      // what the runtime makes the caller of every goroutine's function
+	cgocallback = "runtime.cgocallback" // what calls Go for C
+)
 
 // stack is what was read of a goroutine's stack.
 type stack struct {

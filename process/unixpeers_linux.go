@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ type unixSocket struct {
 func (p *Process) addUnixPeers(table SocketTable) {
 	wanted := false
 	for _, s := range table {
-		wanted = wanted || s.Proto == "unix" && s.Role == wait.RoleDialed
+		wanted = wanted || isUnix(s) && s.Role == wait.RoleDialed
 	}
 	if !wanted {
 		return
@@ -37,11 +36,15 @@ func (p *Process) addUnixPeers(table SocketTable) {
 		return
 	}
 	for inode, s := range table {
-		if s.Proto == "unix" {
-			s.Peer = sockets[sockets[uint32(inode)].peer].name
+		if isUnix(s) {
+			s.PeerName = sockets[sockets[uint32(inode)].peer].name
 			table[inode] = s
 		}
 	}
+}
+
+func isUnix(s wait.Descriptor) bool {
+	return s.Proto == wait.ProtoUnix || s.Proto == wait.ProtoUnixgram
 }
 
 // unixSockets asks for all unix sockets of the process's network namespace.
@@ -183,8 +186,7 @@ func parseUnixAttributes(data []byte) unixSocket {
 		value := data[unix.SizeofRtAttr:size]
 		switch {
 		case kind == unixDiagName:
-			// As /proc/net/unix prints it: abstract names begin with a zero byte.
-			s.name = string(bytes.ReplaceAll(bytes.TrimRight(value, "\x00"), []byte{0}, []byte{'@'}))
+			s.name = wait.UnixName(value)
 		case kind == unixDiagPeer && len(value) >= 4:
 			s.peer = binary.NativeEndian.Uint32(value)
 		}

@@ -8,7 +8,7 @@ import (
 
 // Endpoints tells what the descriptors of a process are for somebody who waits
 // for them.
-type Endpoints map[int32]Socket
+type Endpoints map[int32]wait.Endpoint
 
 // Endpoints reads what all descriptors of the process are.
 func (p *Process) Endpoints() (Endpoints, error) {
@@ -22,7 +22,7 @@ func (p *Process) Endpoints() (Endpoints, error) {
 	}
 	endpoints := make(Endpoints, len(fds))
 	for number, fd := range fds {
-		endpoints[int32(number)] = table.Of(fd)
+		endpoints[int32(number)] = table.Of(number, fd)
 	}
 	return endpoints, nil
 }
@@ -38,37 +38,26 @@ func (s *Snapshot) Waits(symbols *Symbolizer, endpoints Endpoints, process *wait
 		if g.System || !g.Status.Parked() {
 			continue
 		}
-		w := wait.Wait{
-			Kind: wait.KindOpen, Start: now.UnixNano(), StartedBefore: true, Count: 1,
-			Network: wait.Unmeasured, Netpoll: wait.Unmeasured, Blocked: wait.Unmeasured,
-			Sched: wait.Unmeasured, Idle: wait.Unmeasured,
-			Process: process, Goid: g.Goid, Reason: g.Reason, FD: g.FD, P: -1, TID: -1,
-			StartFunc: symbols.LinkFunc(g.StartPC), Stack: symbols.StackOf(g.PCs),
+		m := wait.Moments{
+			Park: now.UnixNano(), Resume: now.UnixNano(), Open: true, StartedBefore: true,
+			Reason: g.Reason, StartFunc: symbols.LinkFunc(g.StartPC),
 		}
 		if g.FD >= 0 {
-			describeIO(&w, endpoints[g.FD], g.Write)
+			m.Endpoint = endpoints.of(g.FD)
+			m.Op = m.Endpoint.Op(g.Write)
 		}
+		var w wait.Wait
+		m.Wait(&w)
+		w.Process, w.Goid, w.Stack = process, g.Goid, symbols.StackOf(g.PCs)
 		waits = append(waits, w)
 	}
 	return waits
 }
 
-// describeIO says what a wait for a descriptor is about. Nobody owes an answer
-// to who accepts, and to who reads from an accepted connection: such a wait is
-// idle whole.
-func describeIO(w *wait.Wait, s Socket, write bool) {
-	w.Proto, w.Role, w.Local, w.Peer = s.Proto, s.Role, s.Local, s.Peer
-	switch {
-	case write && s.Connecting:
-		w.Op = wait.OpConnect
-	case write:
-		w.Op = wait.OpWrite
-	case s.Role == wait.RoleListening:
-		w.Op, w.Idle = wait.OpAccept, w.Total
-	default:
-		w.Op = wait.OpRead
-		if s.Role == wait.RoleAccepted {
-			w.Idle = w.Total
-		}
-	}
+// of is the endpoint of a descriptor; of one that is not listed, since it was
+// opened later, only its number is known.
+func (e Endpoints) of(fd int32) *wait.Endpoint {
+	endpoint := e[fd]
+	endpoint.FD = fd
+	return &endpoint
 }

@@ -19,18 +19,7 @@ type row struct {
 // emptyRow has every field at the value that stands for null, or at what is
 // meant where a file lacks the column.
 func emptyRow() row {
-	return row{Wait: wait.Wait{
-		Total:   wait.Unmeasured,
-		Network: wait.Unmeasured,
-		Netpoll: wait.Unmeasured,
-		Blocked: wait.Unmeasured,
-		Sched:   wait.Unmeasured,
-		Idle:    wait.Unmeasured,
-		FD:      -1,
-		P:       -1,
-		TID:     -1,
-		Count:   1,
-	}}
+	return row{Wait: wait.Empty()}
 }
 
 // setWait makes r the row of w.

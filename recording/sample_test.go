@@ -41,7 +41,7 @@ func sampleWaits() []wait.Wait {
 	}
 	full := wait.Wait{
 		Kind: wait.KindWait, Start: begin.UnixNano(),
-		Total: 100, Network: 50, Netpoll: 0, Blocked: 7, Sched: 43, Idle: 20,
+		Total: 100, Network: 50, Netpoll: 0, Blocked: 7, Sched: 43, Idle: 20, Answered: wait.Unmeasured,
 		Process: process, Goid: 17, WakerGoid: 18, Reason: wait.ReasonIO,
 		Op: wait.OpRead, Outcome: wait.OutcomeReady, FD: 9, Proto: "tcp", Role: wait.RoleDialed,
 		Local: "10.0.0.3:41000", Peer: "10.0.0.7:5432",

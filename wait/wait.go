@@ -9,8 +9,9 @@
 //	t0 ── network ──▶ t1 ── netpoll ──▶ t2 ── sched ──▶ t3     ended by the netpoller
 //	t0 ───────────── blocked ─────────▶ t2 ── sched ──▶ t3     ended by anything else
 //
-// Whoever produces a [Wait] decides what it means, once. Nobody repairs,
-// sorts or joins waits afterwards.
+// What a wait means is decided once, here: sources hand over what they saw
+// ([Moments], [Descriptor], [Frame]) and get the [Wait], the [Endpoint] and the
+// [Stack] that it makes. Nobody repairs, sorts or joins waits afterwards.
 package wait
 
 import "time"
@@ -132,7 +133,7 @@ type Wait struct {
 	Blocked time.Duration
 	// Sched is the time from runnable to running.
 	Sched time.Duration
-	// Idle is the part of Network in which no answer was owed. It is set
+	// Idle is the part of Network in which no reply was pending. It is set
 	// also when Network itself was not measured.
 	Idle time.Duration
 	// Answered is, for a read of an accepted socket, the time from the request
@@ -176,6 +177,24 @@ type Wait struct {
 
 	StartFunc string // the function that the goroutine was started with
 	Stack     *Stack // nil when it could not be read
+}
+
+// Empty is a wait of which nothing is known: no duration is measured, and what
+// has a value for "none" or "not known" has it.
+func Empty() Wait {
+	return Wait{
+		Total:    Unmeasured,
+		Network:  Unmeasured,
+		Netpoll:  Unmeasured,
+		Blocked:  Unmeasured,
+		Sched:    Unmeasured,
+		Idle:     Unmeasured,
+		Answered: Unmeasured,
+		FD:       -1,
+		P:        -1,
+		TID:      -1,
+		Count:    1,
+	}
 }
 
 // Unsplit is the part of the total that no probe could attribute.

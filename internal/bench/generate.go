@@ -68,13 +68,11 @@ func madeStack(number int) *wait.Stack {
 func (s *service) next(w *wait.Wait) {
 	s.now += s.random.Int64N(20_000)
 	about := int(s.busy.Uint64())
-	*w = wait.Wait{
-		Kind: wait.KindWait, Start: s.now, Process: s.process, Goid: 1 + s.random.Uint64N(madeGoroutines),
-		WakerGoid: 1 + s.random.Uint64N(madeGoroutines), Outcome: wait.OutcomeReady,
-		Network: wait.Unmeasured, Netpoll: wait.Unmeasured, Blocked: wait.Unmeasured, Idle: wait.Unmeasured,
-		Sched: s.length(10 * time.Microsecond), P: s.random.Int32N(16), TID: 4171 + s.random.Int32N(30), FD: -1, Count: 1,
-		Stack: s.stacks[about], StartFunc: "net/http.(*Server).Serve.gowrap3",
-	}
+	*w = wait.Empty()
+	w.Kind, w.Outcome, w.Start, w.Process = wait.KindWait, wait.OutcomeReady, s.now, s.process
+	w.Goid, w.WakerGoid = 1+s.random.Uint64N(madeGoroutines), 1+s.random.Uint64N(madeGoroutines)
+	w.Sched, w.P, w.TID = s.length(10*time.Microsecond), s.random.Int32N(16), 4171+s.random.Int32N(30)
+	w.Stack, w.StartFunc = s.stacks[about], "net/http.(*Server).Serve.gowrap3"
 	switch about % 10 {
 	case 0:
 		s.blocked(w, "chan receive")

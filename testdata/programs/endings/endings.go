@@ -118,7 +118,7 @@ func readPipe() (*endable, error) {
 	}
 	name, err := pipeName(reader)
 	return &endable{
-		waiting:  waiting{name: "ends", op: "read", proto: "pipe", unasked: "-", on: reader, block: func() error { _, err := reader.Read(make([]byte, 1)); return err }, local: name},
+		waiting:  waiting{name: "ends", op: "read", proto: "pipe", unasked: "-", on: reader, block: func() error { _, err := reader.Read(make([]byte, 1)); return err }, local: name, peer: name},
 		deadline: reader.SetReadDeadline, close: reader.Close, other: writer,
 		ready: func() error { _, err := writer.Write(make([]byte, 1)); return err },
 	}, err
@@ -131,7 +131,7 @@ func writePipe() (*endable, error) {
 	}
 	name, err := pipeName(writer)
 	return &endable{
-		waiting:  waiting{name: "ends", op: "write", proto: "pipe", unasked: "none", on: writer, block: func() error { _, err := writer.Write(make([]byte, 1<<20)); return err }, local: name},
+		waiting:  waiting{name: "ends", op: "write", proto: "pipe", unasked: "none", on: writer, block: func() error { _, err := writer.Write(make([]byte, 1<<20)); return err }, local: name, peer: name},
 		deadline: writer.SetWriteDeadline, close: writer.Close, other: reader,
 		ready: func() error {
 			go func() {
