@@ -44,7 +44,7 @@ test-real: tracefs ## record servers of Debian under load, each for DURATION; th
 soak: tracefs ## attach and detach 200 times to a program under stress, for DURATION
 	NETPOLLTRACE_SOAK=$(or $(DURATION),10m) $(TEST) -timeout 60m -run TestSoak ./internal/realworld
 
-bench: ## what being recorded costs a program, and how quick the parts are; docs/performance.md
+bench: ## what being recorded costs a program, and how fast the parts are; docs/performance.md
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./internal/bench $(BENCHFLAGS)
 

@@ -35,7 +35,7 @@ func newDemo() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Record a small workload with known faults and print the report",
-		Long: `Runs a small shop whose faults are known (one slow cache among quick ones, busy
+		Long: `Runs a small shop whose faults are known (one slow cache among fast ones, busy
 goroutines that make others late, deadlines, idle connections), records it and
 prints the report: first its waits in the netpoller, then all of its waits.`,
 		Args: atMost(0),

@@ -91,17 +91,17 @@ func attachTable(cases []*attachCase) (string, []goal, error) {
 			return "", nil, err
 		}
 		command, opening := spreadOf(c.command), spreadOf(c.session)
-		fmt.Fprintf(&out, "| %s | %.0f | %s | %s |\n", c.name, float64(info.Size())/1e6, whole(command), whole(opening))
+		fmt.Fprintf(&out, "| %s | %.0f | %s | %s |\n", c.name, float64(info.Size())/1e6, rounded(command), rounded(opening))
 		if c.name == "big" {
-			goals = append(goals, goal{"attaching to a stripped binary of 100 MB", "≤ 300 ms", whole(command) + " ms",
+			goals = append(goals, goal{"attaching to a stripped binary of 100 MB", "≤ 300 ms", rounded(command) + " ms",
 				command.median <= milliseconds(mostAttach)})
 		}
 	}
 	return out.String(), goals, nil
 }
 
-// whole is a spread without decimals.
-func whole(s spread) string { return fmt.Sprintf("%.0f (%.0f–%.0f)", s.median, s.low, s.high) }
+// rounded is a spread without decimals.
+func rounded(s spread) string { return fmt.Sprintf("%.0f (%.0f–%.0f)", s.median, s.low, s.high) }
 
 // openSession attaches to a process, prints how long that took, and ends.
 func openSession(_ context.Context, args []string) error {

@@ -21,8 +21,8 @@ var realSize = bigSize{packages: 50, functions: 1300, data: 24 << 20}
 
 // buildBig generates the source of the big program into a folder, compiles it
 // and returns the path of the executable. The Go command's cache makes all but
-// the first time quick; without optimisation that is quicker, too, and the code
-// is larger.
+// the first build fast. Without optimisation the build is faster and the code
+// larger.
 func buildBig(ctx context.Context, dir string, size bigSize) (string, error) {
 	source := filepath.Join(dir, "big")
 	files := map[string]string{"go.mod": "module big\n\ngo 1.18\n", "main.go": bigMain(size)}

@@ -1,11 +1,10 @@
-// Command bench measures netpolltrace as a whole: whether recordings are true
-// at full rate, what being recorded costs a program, what the tracer needs
-// itself, how long it takes to attach, and how quick reports are. What is
-// compared is measured in turn, in rounds, since machines are noisy and get
-// warm. It prints Markdown for docs/performance.md, and ends with status 1 if a
-// goal was not reached.
+// Command bench measures the complete program: whether recordings are accurate at
+// full rate, what being recorded costs a program, what the tracer itself uses, how
+// long it takes to attach, and how fast reports are. Variants are measured in
+// turns, in rounds, since machines are noisy and get warm. It prints Markdown for
+// docs/performance.md, and exits with status 1 if a goal was not reached.
 //
-// Run it with "make bench", as root, on a machine that does nothing else.
+// Run it with "make bench", as root, on an otherwise idle machine.
 package main
 
 import (
@@ -53,11 +52,11 @@ func parse() config {
 	only := flag.String("only", "", "measure only these `sections`, separated by commas: "+strings.Join(sectionNames(), ", "))
 	variants := flag.String("variants", "", "of the section cost only these `names`, separated by commas; bare always is")
 	flag.Parse()
-	c.only, c.variants = words(*only), words(*variants)
+	c.only, c.variants = splitList(*only), splitList(*variants)
 	return c
 }
 
-func words(list string) []string {
+func splitList(list string) []string {
 	if list == "" {
 		return nil
 	}

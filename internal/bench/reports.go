@@ -134,7 +134,7 @@ func reportTable(cases []*reportCase) string {
 		"traced itself at the same time.\n\n| command | waits | seconds | MB |\n|---|--:|--:|--:|\n", madeGoroutines, tracedRun)
 	for _, c := range cases {
 		wall := c.wall()
-		fmt.Fprintf(&out, "| %s | %d | %.2f (%.2f–%.2f) | %s |\n", c.name, c.waits, wall.median, wall.low, wall.high, whole(c.peak()))
+		fmt.Fprintf(&out, "| %s | %d | %.2f (%.2f–%.2f) | %s |\n", c.name, c.waits, wall.median, wall.low, wall.high, rounded(c.peak()))
 	}
 	return out.String()
 }
@@ -145,8 +145,8 @@ func reportGoals(cases []*reportCase) []goal {
 	faster, smaller := theirs.wall().median/ours.wall().median, theirs.peak().median/ours.peak().median
 	return []goal{
 		{"`report` of 5 million waits", "≤ 4 s", fmt.Sprintf("%.1f s", wall.median), wall.median <= mostReportTime.Seconds()},
-		{"its memory", "≤ 150 MB", whole(peak) + " MB", peak.high <= mostReportMemory/1e6},
-		{"quicker than `go tool trace -pprof=net` on the same waits", "≥ 10 times", fmt.Sprintf("%.1f times", faster), faster >= leastFaster},
+		{"its memory", "≤ 150 MB", rounded(peak) + " MB", peak.high <= mostReportMemory/1e6},
+		{"faster than `go tool trace -pprof=net` on the same waits", "≥ 10 times", fmt.Sprintf("%.1f times", faster), faster >= leastFaster},
 		{"with less memory", "≤ 1/10", fmt.Sprintf("1/%.1f", smaller), smaller >= leastSmaller},
 	}
 }

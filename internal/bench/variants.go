@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// A variant is one way to watch the ping-pong.
+// A variant is one method of observing the ping-pong.
 type variant struct {
 	name string
 	what string

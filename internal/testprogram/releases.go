@@ -57,7 +57,7 @@ func Thorough(release string, all []string) bool {
 	return !Superseded(release, all)
 }
 
-// Variant is a way to build a program that is met in production.
+// Variant is a kind of build that is common in production.
 type Variant struct {
 	Name string
 	// Usual tells that the compiler makes the same of the runtime in all of these.

@@ -19,8 +19,8 @@ type mark struct {
 func (m mark) offset() int64 { return m.monotonic - m.trace }
 
 // setClock moves all times to CLOCK_MONOTONIC. The marks at the trace's
-// beginning and at its end give one offset each, that of the quickest mark;
-// between them the clock is taken to drift evenly.
+// start and at its end give one offset each, that of the best mark; between them
+// the clock is assumed to drift evenly.
 func (t *Trace) setClock(marks []mark) error {
 	middle := t.middle()
 	var first, last []mark
@@ -35,8 +35,8 @@ func (t *Trace) setClock(marks []mark) error {
 		return errors.New("execution trace of Go 1.21 or older without clock marks at both ends; " +
 			"let the target write them with runtime/trace.Log")
 	}
-	from, fromError := quickest(first)
-	to, toError := quickest(last)
+	from, fromError := bestMark(first)
+	to, toError := bestMark(last)
 	drift := float64(to.offset()-from.offset()) / float64(to.trace-from.trace)
 	monotonic := func(at int64) int64 {
 		return at + from.offset() + int64(drift*float64(at-from.trace))
@@ -51,7 +51,7 @@ func (t *Trace) setClock(marks []mark) error {
 }
 
 // boundByMarks has the trace begin at its first mark and end at its last, if they
-// are at its beginning and at its end. Beyond them the program waits for the tracer
+// are at its start and at its end. Beyond them the program waits for the tracer
 // to start and to stop, of which the trace has one half or nothing, though its first
 // time may be earlier: that of tables which are written beforehand. What the marks
 // say counts, since their stamps may be made up ([stamps]).
@@ -70,10 +70,10 @@ func (t *Trace) boundByMarks(marks []mark) {
 
 func (t *Trace) middle() int64 { return t.Start + (t.End-t.Start)/2 }
 
-// quickest returns the mark that is off by least, and an estimate of by how
-// much: how much better it is than the second. A single mark is believed to a
+// bestMark returns the mark with the smallest error, and an estimate of that
+// error: its distance to the second best. A single mark is believed to a
 // millisecond.
-func quickest(marks []mark) (mark, time.Duration) {
+func bestMark(marks []mark) (mark, time.Duration) {
 	slices.SortFunc(marks, func(a, b mark) int { return cmp.Compare(b.offset(), a.offset()) })
 	if len(marks) == 1 {
 		return marks[0], time.Millisecond

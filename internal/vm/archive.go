@@ -51,7 +51,7 @@ func Build(ctx context.Context, arch, dir string) (string, error) {
 }
 
 // pack makes an archive of a directory that the kernel unpacks. It is not
-// compressed, since that would be dear to undo in emulation.
+// compressed, since unpacking is expensive in emulation.
 func pack(ctx context.Context, root, archive string) error {
 	cpio := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", `find . | cpio --create --format=newc --quiet > "$0"`, archive)
 	cpio.Dir = root

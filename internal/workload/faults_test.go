@@ -14,7 +14,7 @@ const (
 	PartNetwork Part = "network"
 	PartLate    Part = "netpoll+sched" // the answer was there, Go was not
 	PartBlocked Part = "blocked"       // by a deadline, or by another goroutine
-	PartIdle    Part = "idle"          // no answer was owed
+	PartIdle    Part = "idle"          // no reply was pending
 )
 
 // Fault is something that a recording of the workload must show: the waits that
@@ -23,7 +23,7 @@ const (
 type Fault struct {
 	Name string
 	Why  string // a sentence for a person who compares it with the report
-	Mode Mode   // the least mode that shows it
+	Mode Mode   // the smallest mode that shows it
 
 	In   string // a function on the stack, as the runtime prints it without its package's path
 	Peer string // address; empty when In says enough
@@ -54,9 +54,9 @@ func answers() []Fault {
 	rows := []Fault{
 		{Name: "slow redis-2", In: "workload.(*cache).Get", Peer: peer[redis2], Proto: "tcp", Part: PartNetwork, Typical: 12 * time.Millisecond,
 			Why: "one of three caches answers in 12 ms, the others in 0.4 ms"},
-		{Name: "quick redis-0", In: "workload.(*cache).Get", Peer: peer[redis0], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
+		{Name: "fast redis-0", In: "workload.(*cache).Get", Peer: peer[redis0], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
 			Why: "no fault, to compare with"},
-		{Name: "quick redis-1", In: "workload.(*cache).Get", Peer: peer[redis1], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
+		{Name: "fast redis-1", In: "workload.(*cache).Get", Peer: peer[redis1], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
 			Why: "no fault, to compare with"},
 		{Name: "mixed postgres", In: "workload.database.Query", Peer: peer[postgres], Proto: "tcp", Part: PartNetwork, Typical: 1500 * time.Microsecond,
 			Why: "most queries take 1.5 ms, one in twenty 45 ms"},

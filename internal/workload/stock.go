@@ -24,7 +24,7 @@ type warehouse struct {
 }
 
 // checkStockDuringInvoices asks for the stock just when invoices are computed,
-// by two goroutines for each processor. The answers come quickly, but nobody
+// by two goroutines for each processor. The answers come fast, but nobody
 // polls, and when somebody does, there is a queue for the processors.
 func checkStockDuringInvoices(ctx context.Context, peers *peers) error {
 	var warehouses []warehouse

@@ -16,7 +16,7 @@ import (
 	"sync"
 )
 
-// Mode says how many ways to wait are shown.
+// Mode says which kinds of waits are shown.
 type Mode string
 
 // The modes, called as those of a recording.
@@ -43,7 +43,7 @@ type Options struct {
 // with an error or without, and leaves no goroutine behind.
 type activity struct {
 	name string
-	mode Mode // the least mode that shows it
+	mode Mode // the smallest mode that shows it
 	run  func(context.Context, *peers) error
 }
 
