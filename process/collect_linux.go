@@ -134,7 +134,7 @@ func (r *round) entriesOf(gs []rawG) []EpollEntry {
 
 // take adds a goroutine to those that were read, or to those that changed.
 func (r *round) take(g, after *rawG, stack stack, waiting map[uint64]ioWait) {
-	if !g.same(after) || !stack.whole && !r.last {
+	if !g.same(after) || !stack.complete && !r.last {
 		r.changed = append(r.changed, g.addr)
 		return
 	}
@@ -144,7 +144,7 @@ func (r *round) take(g, after *rawG, stack stack, waiting map[uint64]ioWait) {
 		return
 	}
 	goroutine := r.describe(g)
-	if stack.whole {
+	if stack.complete {
 		goroutine.PCs = stack.pcs
 	}
 	if goroutine.Reason == wait.ReasonIO {

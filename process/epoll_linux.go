@@ -177,14 +177,14 @@ func (r *reader) isBreak(e EpollEntry) bool {
 // maxTried bounds the entries of an epoll set on which decodings are tried.
 const maxTried = 64
 
-// netpoller finds the epoll set that is Go's own, and the way in which this
+// netpoller finds the epoll set that is Go's own, and how this
 // build keeps pollDescs in it: the one under which most pollDescs have the
 // descriptor that is registered. It is tried, not taken from the version, and
 // programs may have epoll sets of their own.
 func (r *reader) netpoller() (*netpoller, error) {
 	decodings := r.binary.EpollDecodings()
 	if len(decodings) == 0 {
-		return nil, fmt.Errorf("finding the netpoller of process %d: no way to read an epoll set of %s is known; use a newer netpolltrace", r.p.PID, r.binary.GoVersion)
+		return nil, fmt.Errorf("finding the netpoller of process %d: how %s keeps pollDescs in an epoll set is not known; use a newer netpolltrace", r.p.PID, r.binary.GoVersion)
 	}
 	sets, known, err := r.candidates()
 	if err != nil {
@@ -237,7 +237,7 @@ func (r *reader) refute(epfd int, tried, fitting []EpollEntry) error {
 	return nil
 }
 
-// bestDecoding is the way of reading an epoll set's entries under which most
+// bestDecoding is the method of reading an epoll set's entries under which most
 // of them agree with their pollDesc, and which do; the first of equals.
 func (r *reader) bestDecoding(entries []EpollEntry, decodings []gobinary.EpollDecoding) (best gobinary.EpollDecoding, fitting []EpollEntry, err error) {
 	best = decodings[0]

@@ -23,7 +23,7 @@ func ByName(name string) ([]int, error) {
 		return pid == self || !isCalled(pid, name)
 	})
 	if len(pids) == 0 {
-		return nil, fmt.Errorf("no process is called %q here: give its PID (`pgrep -fl %s` searches whole command lines)", name, name)
+		return nil, fmt.Errorf("no process is called %q here: give its PID (`pgrep -fl %s` searches full command lines)", name, name)
 	}
 	slices.Sort(pids)
 	return pids, nil

@@ -117,8 +117,8 @@ func openPidfd(pid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
-// openError words the errors that mean "no right" or "too late", which any
-// step of opening a process may meet.
+// openError explains the errors that mean "no right" or "too late", which any
+// step of opening a process may return.
 func openError(pid int, st stat, step string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -47,17 +47,17 @@ const (
 // stack is what was read of a goroutine's stack.
 type stack struct {
 	*chain
-	// whole tells that nothing speaks against it: it goes out to the function
-	// that the goroutine was started with, or is too deep to be read so far. If
-	// the goroutine ran meanwhile it rarely looks so.
-	whole bool
+	// complete tells that the stack reaches the function that the goroutine was
+	// started with, or is too deep to be read so far. If the goroutine ran while
+	// it was read, this is rarely the case.
+	complete bool
 }
 
 // walk is the reading of one stack.
 type walk struct {
-	bp, hi uint64   // next frame, end of the stack; a bp of 0 ends the walk
-	pcs    []uint64 // as in the process
-	whole  bool     // all of it is known to be there from the start
+	bp, hi   uint64   // next frame, end of the stack; a bp of 0 ends the walk
+	pcs      []uint64 // as in the process
+	complete bool     // all of it is known from the start
 }
 
 // newWalk begins where the goroutine stopped: where it parked, or where it
@@ -71,7 +71,7 @@ func newWalk(g *rawG) walk {
 	}
 	w.pcs = append(make([]uint64, 0, 16), pc-1)
 	// Up to Go 1.22 the runtime did not keep the frame pointer.
-	w.whole = g.status == GSyscall && g.syscallBP == 0
+	w.complete = g.status == GSyscall && g.syscallBP == 0
 	if w.bp < g.stackLo {
 		w.bp = 0
 	}
@@ -134,11 +134,11 @@ func (s *stackReader) read(gs []rawG) ([]stack, error) {
 // judge makes a stack of a walk that has ended.
 func (s *stackReader) judge(w *walk, startPC uint64) stack {
 	if len(w.pcs) == 0 {
-		return stack{chain: new(chain), whole: true}
+		return stack{chain: new(chain), complete: true}
 	}
 	c := s.intern(w.pcs)
-	complete := w.whole || c.fromC || len(c.pcs) == maxDepth || c.start != 0 && c.start == startPC-s.bias
-	return stack{chain: c, whole: c.valid && complete}
+	ended := w.complete || c.fromC || len(c.pcs) == maxDepth || c.start != 0 && c.start == startPC-s.bias
+	return stack{chain: c, complete: c.valid && ended}
 }
 
 // step reads one more chunk of each stack that has not ended, and returns
@@ -170,8 +170,8 @@ func (s *stackReader) step(walks []walk, pending []int) ([]int, error) {
 	return unended, nil
 }
 
-// scratch is a part of the scratch buffer, which is good for the stacks of a
-// whole batch: some megabytes.
+// scratch is a part of the scratch buffer, which is large enough for the
+// stacks of a full batch: some megabytes.
 func (s *stackReader) scratch(offset, size int) []byte {
 	if s.buf == nil {
 		s.buf = make([]byte, maxPieces*stackChunk)
