@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // ErrNotGo is wrapped by errors about files that no Go toolchain made.
@@ -49,7 +51,7 @@ type Binary struct {
 	unmap   func() error
 	tab     *pclntab
 	arch    *arch
-	stdlib  stdlib
+	modules wait.Modules
 
 	known   func() map[string]Func // by name, the functions of knownFuncs that there are
 	layout  func() (*Layout, error)
@@ -117,7 +119,7 @@ func parse(data []byte) (*Binary, error) {
 	b.known = sync.OnceValue(b.findKnown)
 	b.Cgo = b.has("crosscall2")
 	b.Race = b.has("runtime.racefuncenter")
-	b.stdlib = newStdlib(info, b.runtimeFile())
+	b.modules = modulesOf(info, b.runtimeFile())
 	b.layout = sync.OnceValues(b.findLayout)
 	b.globals = sync.OnceValue(b.findGlobals)
 	b.places = sync.OnceValues(b.findPlaces)

@@ -360,8 +360,9 @@ func useAll(b *Binary) {
 		f := b.tab.function(i)
 		b.FuncAt(f.Entry)
 		b.FileOffset(f.Entry)
+		code := wait.NewCode(b.Modules(), nil)
 		for _, frame := range b.Frames(f.Entry + (f.End-f.Entry)/2) {
-			b.Stdlib(frame)
+			code.Owner(frame)
 		}
 	}
 }

@@ -19,6 +19,7 @@ const (
 // safe for concurrent use.
 type Symbolizer struct {
 	binary *gobinary.Binary
+	code   *wait.Code
 	bias   uint64
 	stacks cache[string, *wait.Stack]
 	frames cache[uint64, []wait.Frame]
@@ -29,7 +30,7 @@ type Symbolizer struct {
 // see [Process.Bias].
 func NewSymbolizer(b *gobinary.Binary, bias uint64) *Symbolizer {
 	return &Symbolizer{
-		binary: b, bias: bias,
+		binary: b, code: wait.NewCode(b.Modules(), nil), bias: bias,
 		stacks: cache[string, *wait.Stack]{limit: cachedStacks},
 		frames: cache[uint64, []wait.Frame]{limit: cachedFrames},
 	}
@@ -74,7 +75,7 @@ func (s *Symbolizer) stack(pcs []uint64, bias uint64) *wait.Stack {
 		}
 		frames = append(frames, s.framesAt(pc)...)
 	}
-	stack := wait.NewStack(frames, s.binary.Stdlib)
+	stack := wait.NewStack(frames, s.code)
 	s.stacks.put(key, stack)
 	return stack
 }
