@@ -199,6 +199,17 @@ func (b *Binary) FileOffset(addr uint64) (uint64, error) {
 	return s.offset + addr - s.addr, nil
 }
 
+// AddrAt is the address of the byte at an offset in the file: the inverse of
+// [Binary.FileOffset]. It is false for bytes that are not loaded.
+func (b *Binary) AddrAt(offset uint64) (uint64, bool) {
+	for _, s := range b.image.segments {
+		if offset >= s.offset && offset-s.offset < s.size {
+			return s.addr + offset - s.offset, true
+		}
+	}
+	return 0, false
+}
+
 // findKnown looks up the functions of knownFuncs.
 func (b *Binary) findKnown() map[string]Func {
 	wanted := make(map[string]bool, len(knownFuncs))

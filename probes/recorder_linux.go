@@ -135,6 +135,7 @@ func (r *Recorder) start(options Options) error {
 func (r *Recorder) newDecoder(options Options) *decoder {
 	monotonic := monotonicNow()
 	symbolizer := process.NewSymbolizer(r.target.Binary, r.target.Bias)
+	symbolizer.UsePlugins(r.target.Process)
 	return &decoder{
 		process:     options.Identity,
 		wallOffset:  time.Now().UnixNano() - monotonic,

@@ -64,6 +64,11 @@ func NewCode(modules Modules, patterns []string) *Code {
 // command writes.
 const generatedMain = "_testmain.go"
 
+// unnamedPlugin begins the import path of a plugin's main package that was
+// built from files instead of by its path; the package of that name itself is the
+// standard library's.
+const unnamedPlugin = "plugin"
+
 // Owner is whose code a frame's function is.
 func (c *Code) Owner(f Frame) Owner {
 	pkg := PackagePath(f.Func)
@@ -73,6 +78,9 @@ func (c *Code) Owner(f Frame) Owner {
 	if _, vendored, ok := cutLast(pkg, "/vendor/"); ok {
 		pkg = vendored // of a folder in GOPATH
 	} else if pkg == "main" {
+		return OwnerProgram
+	}
+	if below(unnamedPlugin, pkg) && pkg != unnamedPlugin {
 		return OwnerProgram
 	}
 	if slices.ContainsFunc(c.patterns, func(p string) bool { return below(p, pkg) }) {

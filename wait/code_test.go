@@ -37,6 +37,9 @@ func TestOwner(t *testing.T) {
 		{"the standard library", module, "net/http.(*persistConn).readLoop", "transport.go", wait.OwnerStandard},
 		{"what the standard library vendors", module, "vendor/golang.org/x/net/http2/hpack.Encode", "x.go", wait.OwnerStandard},
 		{"a newer standard library", module, "crypto/newer.Sum", "x.go", wait.OwnerStandard},
+		{"a plugin built from files", module, "plugin/unnamed-4d9c.Fetch", "store.go", wait.OwnerProgram},
+		{"the package plugin", module, "plugin.Open", "plugin.go", wait.OwnerStandard},
+		{"a C library", module, "[libc.so.6]", "", wait.OwnerStandard},
 		{"assembly", module, "crosscall2", "asm.s", wait.OwnerStandard},
 		{"the main function of a test binary", module, "main.main", "_testmain.go", wait.OwnerStandard},
 

@@ -18,21 +18,36 @@ const (
 // that was not seen for tens of thousands of others is made anew. It is not
 // safe for concurrent use.
 type Symbolizer struct {
-	binary *gobinary.Binary
-	code   *wait.Code
-	bias   uint64
-	stacks cache[string, *wait.Stack]
-	frames cache[uint64, []wait.Frame]
-	key    []byte // scratch
+	binary  *gobinary.Binary
+	modules wait.Modules // of binary and of all plugins that were met
+	code    *wait.Code
+	bias    uint64
+	plugins *plugins // nil: addresses outside the executable have no names
+	stacks  cache[string, *wait.Stack]
+	frames  cache[uint64, []wait.Frame]
+	key     []byte // scratch
 }
 
 // NewSymbolizer makes a Symbolizer for a process that has b loaded at a bias;
 // see [Process.Bias].
 func NewSymbolizer(b *gobinary.Binary, bias uint64) *Symbolizer {
 	return &Symbolizer{
-		binary: b, code: wait.NewCode(b.Modules(), nil), bias: bias,
+		binary: b, modules: b.Modules(), code: wait.NewCode(b.Modules(), nil), bias: bias,
 		stacks: cache[string, *wait.Stack]{limit: cachedStacks},
 		frames: cache[uint64, []wait.Frame]{limit: cachedFrames},
+	}
+}
+
+// UsePlugins has the functions of Go plugins named that the process has loaded,
+// as long as it lives. Close closes their files.
+func (s *Symbolizer) UsePlugins(p *Process) {
+	s.plugins = &plugins{process: p, opened: make(map[string]*gobinary.Binary)}
+}
+
+// Close closes the files of plugins. The executable stays open.
+func (s *Symbolizer) Close() {
+	if s.plugins != nil {
+		s.plugins.close()
 	}
 }
 
@@ -47,15 +62,21 @@ func (s *Symbolizer) Stack(pcs []uint64) *wait.Stack { return s.stack(pcs, s.bia
 func (s *Symbolizer) StackOf(pcs []uint64) *wait.Stack { return s.stack(pcs, 0) }
 
 // Func is the name of the function at an address of the process; empty if there is none.
-func (s *Symbolizer) Func(pc uint64) string {
-	f, _ := s.binary.FuncAt(pc - s.bias)
-	return f.Name
-}
+func (s *Symbolizer) Func(pc uint64) string { return s.LinkFunc(pc - s.bias) }
 
 // LinkFunc is the name of the function at a link-time address.
 func (s *Symbolizer) LinkFunc(pc uint64) string {
-	f, _ := s.binary.FuncAt(pc)
-	return f.Name
+	if f, ok := s.binary.FuncAt(pc); ok {
+		return f.Name
+	}
+	if pc == 0 {
+		return ""
+	}
+	frames := s.framesAt(pc)
+	if len(frames) == 0 {
+		return ""
+	}
+	return frames[len(frames)-1].Func
 }
 
 func (s *Symbolizer) stack(pcs []uint64, bias uint64) *wait.Stack {
@@ -84,7 +105,20 @@ func (s *Symbolizer) framesAt(pc uint64) []wait.Frame {
 	frames, ok := s.frames.get(pc)
 	if !ok {
 		frames = s.binary.Frames(pc)
+		if frames == nil && s.plugins != nil {
+			frames = s.framesOfPlugin(pc + s.bias)
+		}
 		s.frames.put(pc, frames)
+	}
+	return frames
+}
+
+func (s *Symbolizer) framesOfPlugin(pc uint64) []wait.Frame {
+	frames, modules := s.plugins.frames(pc)
+	if modules != nil {
+		s.modules.Own = append(s.modules.Own, modules.Own...)
+		s.modules.Libraries = append(s.modules.Libraries, modules.Libraries...)
+		s.code = wait.NewCode(s.modules, nil)
 	}
 	return frames
 }
