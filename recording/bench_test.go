@@ -34,7 +34,7 @@ func typicalWaits(n int) []wait.Wait {
 	for i := range waits {
 		now += random.Int64N(20_000)
 		network, netpoll, sched := random.ExpFloat64()*2e6, random.ExpFloat64()*2e4, random.ExpFloat64()*1e4
-		w := emptyRow().Wait
+		w := wait.Empty()
 		w.Kind, w.Start, w.Process = wait.KindWait, now, process
 		w.Network, w.Netpoll, w.Sched = time.Duration(network), time.Duration(netpoll), time.Duration(sched)
 		w.Total = w.Network + w.Netpoll + w.Sched

@@ -5,20 +5,22 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // booleans is a column of booleans, null for events.
 type booleans struct {
-	field func(*row) *bool
+	at func(*wait.Wait) *bool
 }
 
 // boolean is a column of booleans, null for events.
-func boolean(field func(*row) *bool) codec {
+func boolean(at func(*wait.Wait) *bool) codec {
 	return codec{
 		dataType:   arrow.FixedWidthTypes.Boolean,
 		nullable:   true,
-		newEncoder: func() encoder { return &booleanEncoder{booleans: booleans{field}} },
-		newDecoder: func() decoder { return &booleanDecoder{booleans: booleans{field}} },
+		newEncoder: func() encoder { return &booleanEncoder{booleans: booleans{at}} },
+		newDecoder: func() decoder { return &booleanDecoder{booleans: booleans{at}} },
 	}
 }
 
@@ -33,7 +35,7 @@ func (e *booleanEncoder) append(rows []row) {
 	for i := range rows {
 		r := &rows[i]
 		valid = valid.with(i, !r.isEvent)
-		values = values.with(i, *e.field(r))
+		values = values.with(i, *e.at(&r.Wait))
 	}
 	e.valid.append(valid)
 	e.values.append(values)
@@ -75,6 +77,6 @@ func (d *booleanDecoder) load(a arrow.Array) error {
 func (d *booleanDecoder) read(rows []row, from int) {
 	on := d.valid.block(from, len(rows)) & blockOf(d.values, from)
 	for i := range rows {
-		*d.field(&rows[i]) = on.has(i)
+		*d.at(&rows[i].Wait) = on.has(i)
 	}
 }

@@ -12,9 +12,10 @@ import (
 // The longest text of a column, in bytes; longer texts are cut. A target
 // decides what its functions, files and sockets are called.
 const (
-	maxWord  = 256 // an address of a Unix socket has at most 108
-	maxLine  = 4 << 10
-	maxStack = 64 << 10
+	maxWord       = 256 // an address of a Unix socket has at most 108
+	maxLine       = 4 << 10
+	maxList       = 64 << 10
+	maxAttributes = 64 << 10 // more than encodeDetail makes
 )
 
 // maxDictionaryText is how many bytes of text a dictionary may hold before a

@@ -19,14 +19,6 @@ const (
 	keySeal   = "netpolltrace.seal"   // of a batch, not of the schema: see seal
 )
 
-// How much of what the target chose goes into the metadata, so that the whole
-// stays below Limits.Metadata even if each byte is written as \u0001.
-const (
-	maxMetaText    = 4 << 10 // bytes of a text
-	maxMetaList    = 256     // elements of a list or of a map
-	maxMetaTargets = 64      // programs
-)
-
 // metaField is one key of the schema's metadata and the part of wait.Meta that
 // it holds.
 type metaField struct {
@@ -44,7 +36,7 @@ func metaFields() []metaField {
 		metaText("netpolltrace.arch", func(m *wait.Meta) *string { return &m.Arch }),
 		{"netpolltrace.started", encodeStarted, decodeStarted},
 		{"netpolltrace.clock_base", encodeClockBase, decodeClockBase},
-		{"netpolltrace.targets", encodeTargets, decodeTargets},
+		metaJSON("netpolltrace.targets", func(m *wait.Meta) *[]wait.Target { return &m.Targets }),
 		metaJSON("netpolltrace.probes", func(m *wait.Meta) *[]string { return &m.Probes }),
 		metaJSON("netpolltrace.unmeasured", func(m *wait.Meta) *map[wait.Part]string { return &m.Unmeasured }),
 		metaJSON("netpolltrace.redacted", func(m *wait.Meta) *bool { return &m.Redacted }),
@@ -90,37 +82,6 @@ func decodeClockBase(m *wait.Meta, text string) (err error) {
 	return err
 }
 
-// target is wait.Target as JSON. Its names are those of the JSON report.
-type target struct {
-	Exe        string   `json:"exe"`
-	PID        int      `json:"pid"`
-	Go         string   `json:"go"`
-	BuildID    string   `json:"build_id"`
-	GOMAXPROCS int      `json:"gomaxprocs"`
-	Args       []string `json:"args,omitempty"`
-
-	Mode       wait.Mode            `json:"mode"`
-	Unmeasured map[wait.Part]string `json:"unmeasured,omitempty"`
-}
-
-func encodeTargets(m *wait.Meta) (string, error) {
-	targets := make([]target, len(m.Targets))
-	for i, t := range m.Targets {
-		targets[i] = target(t)
-	}
-	text, err := json.Marshal(targets)
-	return string(text), err
-}
-
-func decodeTargets(m *wait.Meta, text string) error {
-	var targets []target
-	err := json.Unmarshal([]byte(text), &targets)
-	for _, t := range targets {
-		m.Targets = append(m.Targets, wait.Target(t))
-	}
-	return err
-}
-
 // encodeMeta is the schema's metadata for m.
 func encodeMeta(m *wait.Meta) (arrow.Metadata, error) {
 	bounded := boundedMeta(m)
@@ -137,50 +98,6 @@ func encodeMeta(m *wait.Meta) (arrow.Metadata, error) {
 	return arrow.NewMetadata(keys, values), nil
 }
 
-// boundedMeta is m with texts that a file can hold.
-func boundedMeta(m *wait.Meta) *wait.Meta {
-	b := *m
-	for _, text := range []*string{
-		&b.Host, &b.Kernel, &b.Arch, &b.Tool,
-	} {
-		*text = storable(*text, maxMetaText)
-	}
-	b.Probes = boundedList(m.Probes)
-	b.Unmeasured = boundedReasons(m.Unmeasured)
-	b.Targets = nil
-	for _, t := range m.Targets[:min(len(m.Targets), maxMetaTargets)] {
-		b.Targets = append(b.Targets, boundedTarget(t))
-	}
-	return &b
-}
-
-func boundedTarget(t wait.Target) wait.Target {
-	t.Exe, t.Go, t.BuildID = storable(t.Exe, maxMetaText), storable(t.Go, maxMetaText), storable(t.BuildID, maxMetaText)
-	t.Args = boundedList(t.Args)
-	t.Unmeasured = boundedReasons(t.Unmeasured)
-	return t
-}
-
-func boundedReasons(reasons map[wait.Part]string) map[wait.Part]string {
-	bounded := make(map[wait.Part]string)
-	for part, why := range reasons {
-		if len(bounded) == maxMetaList {
-			break
-		}
-		bounded[wait.Part(storable(string(part), maxMetaText))] = storable(why, maxMetaText)
-	}
-	return bounded
-}
-
-func boundedList(list []string) []string {
-	list = list[:min(len(list), maxMetaList)]
-	bounded := make([]string, len(list))
-	for i, text := range list {
-		bounded[i] = storable(text, maxMetaText)
-	}
-	return bounded
-}
-
 // redactedMeta is m without what tells where the target ran and how it was
 // called.
 func redactedMeta(m *wait.Meta, r *redactor) *wait.Meta {
@@ -188,11 +105,26 @@ func redactedMeta(m *wait.Meta, r *redactor) *wait.Meta {
 	redacted.Redacted = true
 	redacted.Host = r.host(m.Host)
 	redacted.Targets = slices.Clone(m.Targets)
-	for i := range redacted.Targets {
-		redacted.Targets[i].Exe = path.Base(m.Targets[i].Exe)
-		redacted.Targets[i].Args = nil
+	for i, t := range m.Targets {
+		redacted.Targets[i] = redactedTarget(t)
 	}
 	return &redacted
+}
+
+func redactedTarget(t wait.Target) wait.Target {
+	t.Exe, t.Args = path.Base(t.Exe), nil
+	return t
+}
+
+// redactedDetail is an event's detail without what a redacted recording leaves
+// out.
+func redactedDetail(detail wait.Detail) wait.Detail {
+	change, ok := detail.(*wait.TargetChange)
+	if !ok || change.Target == nil {
+		return detail
+	}
+	t := redactedTarget(*change.Target)
+	return &wait.TargetChange{State: change.State, Target: &t}
 }
 
 // decodeMeta is what the schema's metadata says, and an error when it is not

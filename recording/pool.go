@@ -49,11 +49,11 @@ func (p *pool) process(process wait.Process) *wait.Process {
 
 // stack is the pointer for a stack, whose Func is not set; nil for an empty one.
 func (p *pool) stack(s *wait.Stack) *wait.Stack {
-	if s.Funcs == "" && s.Lines == "" && s.Line == "" {
+	if *s == (wait.Stack{}) {
 		return nil
 	}
 	recent := &p.recent[slotOf(s.Lines)]
-	if known := *recent; known != nil && known.Lines == s.Lines && known.Funcs == s.Funcs && known.Line == s.Line {
+	if known := *recent; known != nil && same(known, s) {
 		return known
 	}
 	known, ok := p.stacks[*s]
@@ -61,11 +61,19 @@ func (p *pool) stack(s *wait.Stack) *wait.Stack {
 		if len(p.stacks) == maxPooled {
 			clear(p.stacks)
 		}
-		known = &wait.Stack{Funcs: s.Funcs, Lines: s.Lines, Line: s.Line, Func: funcOf(s)}
+		known = new(wait.Stack)
+		*known = *s
+		known.Func = funcOf(s)
 		p.stacks[*s] = known
 	}
 	*recent = known
 	return known
+}
+
+// same tells whether a stack is the known one, but for its Func.
+func same(known, s *wait.Stack) bool {
+	return known.Lines == s.Lines && known.Funcs == s.Funcs && known.Line == s.Line &&
+		known.Via == s.Via && known.Own == s.Own
 }
 
 // funcOf is the function of the innermost frame that is at the stack's Line;

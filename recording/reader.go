@@ -249,7 +249,7 @@ func (r *Reader) decodeBatch(ctx context.Context, ahead ahead) error {
 // decodeBlock decodes the rows of a block, which begins at row from.
 func (r *Reader) decodeBlock(block []row, from int) {
 	for i := range block {
-		block[i] = emptyRow()
+		block[i].reset()
 	}
 	for _, c := range r.columns {
 		c.decoder.read(block, from)
@@ -257,7 +257,7 @@ func (r *Reader) decodeBlock(block []row, from int) {
 	for i := range block {
 		row := &block[i]
 		row.Process, row.Stack = r.pool.process(row.process), r.pool.stack(&row.stack)
-		r.ended = r.ended || row.Kind == wait.KindEvent && row.event == wait.EventEnd
+		r.ended = r.ended || row.Kind == wait.KindEvent && row.event.kind == wait.EventEnd
 	}
 }
 

@@ -190,7 +190,8 @@ func forge(t testing.TB, names []string, other map[string]arrow.Array, metadata 
 	t.Helper()
 	var fields []arrow.Field
 	var arrays []arrow.Array
-	r := emptyRow()
+	var r row
+	r.reset()
 	r.Kind, r.Start, r.Total, r.Peer = wait.KindWait, 5, 7, "db:5432"
 	for _, name := range names {
 		a := other[name]
@@ -245,7 +246,7 @@ func TestNewerFormatsAreRefused(t *testing.T) {
 func TestColumnsAreFoundByName(t *testing.T) {
 	file := forge(t, []string{"unknown", "peer", "total_ns", "start", "kind"}, nil, metadataOf(t))
 	_, got := read(t, file)
-	want := emptyRow().Wait
+	want := wait.Empty()
 	want.Kind, want.Start, want.Total, want.Peer = wait.KindWait, 5, 7, "db:5432"
 	if len(got.waits) != 1 || got.waits[0] != want {
 		t.Errorf("read %+v\nwant %+v", got.waits, want)

@@ -2,7 +2,7 @@
 // stream with one row for each wait and each event, which any Arrow library can
 // read. [Writer] is a wait.Sink, [Reader] a wait.Source.
 //
-// The table in columns.go is the only place that knows a column. The file is
+// The columns of waits are those of package column. The file is
 // untrusted input when it is read: whatever is in it, a Reader neither panics
 // nor uses more memory than its [Limits].
 //
@@ -20,7 +20,7 @@ const FormatVersion = 1
 const Extension = ".netpolltrace.arrows"
 
 // schemaFor is the Arrow schema of a recording with the columns and metadata.
-func schemaFor(columns []column, metadata arrow.Metadata) *arrow.Schema {
+func schemaFor(columns []fileColumn, metadata arrow.Metadata) *arrow.Schema {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		fields[i] = arrow.Field{Name: c.name, Type: c.dataType, Nullable: c.nullable}

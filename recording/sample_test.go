@@ -38,18 +38,22 @@ func sampleWaits() []wait.Wait {
 		Lines: "/srv/main.go:10;/srv/main.go:88;net.go:5",
 		Line:  "/srv/main.go:88",
 		Func:  "main.serve",
+		Via:   "net.(*conn).Read",
+		Own:   "main.main;main.serve",
 	}
 	full := wait.Wait{
 		Kind: wait.KindWait, Start: begin.UnixNano(),
-		Total: 100, Network: 50, Netpoll: 0, Blocked: 7, Sched: 43, Idle: 20, Answered: wait.Unmeasured,
-		Process: process, Goid: 17, WakerGoid: 18, Reason: wait.ReasonIO,
+		Total: 100, Network: 50, Netpoll: 0, Blocked: 7, Sched: 43, Idle: 20, Answered: 60,
+		Process: process, Goid: 17, Reason: wait.ReasonIO,
+		WakerGoid: 18, WakerPID: 4172, WakerLine: "/srv/main.go:90",
+		ParentGoid: 1, CreatorLine: "/srv/main.go:12", Labels: "tenant=a;route=/cart",
 		Op: wait.OpRead, Outcome: wait.OutcomeReady, FD: 9, Proto: "tcp", Role: wait.RoleDialed,
 		Local: "10.0.0.3:41000", Peer: "10.0.0.7:5432",
 		RTT: 300, Retransmits: 0, HasTCP: true,
 		Poller: "findRunnable", P: 0, TID: 4180, StartedBefore: true, Count: 1,
 		StartFunc: "main.serve", Stack: stack,
 	}
-	bare := emptyRow().Wait
+	bare := wait.Empty()
 	bare.Kind, bare.Start, bare.Total = wait.KindOpen, begin.UnixNano()+5, 95
 	unix := full
 	unix.Peer, unix.Local, unix.Proto, unix.HasTCP, unix.RTT = "/run/db.sock", "", "unix", false, 0
@@ -62,6 +66,8 @@ func sampleEvents() []wait.Event {
 	process := &wait.Process{Host: "web-1", Name: "checkout-api", PID: 4171}
 	return []wait.Event{
 		{Kind: wait.EventLost, Start: begin.UnixNano() + 1, Duration: wait.Unmeasured, Count: 3, Process: process, Note: "ring buffer"},
+		{Kind: wait.EventThrottled, Start: begin.UnixNano() + 1, Duration: time.Second, Count: 3, Process: process,
+			Detail: &wait.Throttling{Cgroup: "/shop", Periods: 10, Throttled: 3, Time: 5 * time.Millisecond, Quota: 2}},
 		{Kind: wait.EventEnd, Start: begin.UnixNano() + 2, Duration: 30 * time.Second, Count: 1, Process: process},
 	}
 }
@@ -92,7 +98,7 @@ func sampleFile(t testing.TB) []byte {
 		waits, events := sampleWaits(), sampleEvents()
 		put(t, w.Wait(&waits[0]), w.Wait(&waits[1]), w.Flush())
 		put(t, w.Wait(&waits[2]), w.Event(&events[0]), w.Flush())
-		put(t, w.Event(&events[1]))
+		put(t, w.Event(&events[1]), w.Event(&events[2]))
 	})
 }
 
@@ -123,9 +129,9 @@ func (c *collected) lines() []string {
 		lines = append(lines, fmt.Sprintf("%+v %+v %+v", w, process, stack))
 	}
 	for _, e := range c.events {
-		process := e.Process
-		e.Process = nil
-		lines = append(lines, fmt.Sprintf("%+v %+v", e, process))
+		process, detail := e.Process, e.Detail
+		e.Process, e.Detail = nil, nil
+		lines = append(lines, fmt.Sprintf("%+v %+v %+v", e, process, detail))
 	}
 	return lines
 }

@@ -110,7 +110,7 @@ func (w *Writer) Event(e *wait.Event) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.nextRow().setEvent(e)
+	w.nextRow().setEvent(w.redactedEvent(e))
 	return w.added()
 }
 
@@ -167,7 +167,20 @@ func (w *Writer) added() error {
 
 func (w *Writer) redact(r *row) {
 	r.Local, r.Peer = w.redactor.address(r.Local), w.redactor.address(r.Peer)
+	r.Labels = ""
+	r.process = *r.Process
 	r.process.Host = w.redactor.host(r.process.Host)
+	r.Process = &r.process
+}
+
+// redactedEvent is the event without what a redacted recording leaves out.
+func (w *Writer) redactedEvent(e *wait.Event) *wait.Event {
+	if w.redactor == nil {
+		return e
+	}
+	redacted := *e
+	redacted.Detail = redactedDetail(e.Detail)
+	return &redacted
 }
 
 // full tells that an encoder cannot take another block.

@@ -221,7 +221,7 @@ func TestDictionariesStayBounded(t *testing.T) {
 			wt.Peer = fmt.Sprintf("peer-%d", i)
 			wt.Outcome = wait.Outcome(fmt.Sprintf("outcome-%d", i%500))
 			if i%500 == 0 {
-				wt.Stack = &wait.Stack{Funcs: strings.Repeat("f", maxStack-10) + fmt.Sprint(i)}
+				wt.Stack = &wait.Stack{Funcs: strings.Repeat("f", maxList-10) + fmt.Sprint(i)}
 			}
 			put(t, w.Wait(&wt))
 			checkDictionaries(t, w)
@@ -253,7 +253,7 @@ func (waitFunc) Event(*wait.Event) error   { return nil }
 func checkDictionaries(t *testing.T, w *Writer) {
 	t.Helper()
 	for _, e := range w.encoders {
-		if e, ok := e.(*textEncoder[int16, string]); ok {
+		if e, ok := e.(*textEncoder[int16]); ok {
 			if d := e.dictionary; len(d.index) > d.maxTexts || len(d.bytes) > maxDictionaryText+blockRows*d.maxLen {
 				t.Fatalf("a dictionary grew to %d texts of %d bytes", len(d.index), len(d.bytes))
 			}
@@ -323,7 +323,9 @@ func TestRedactedRecordingsNameNoAddress(t *testing.T) {
 			put(t, w.Wait(&wt))
 		}
 		event := sampleEvents()[1]
-		put(t, w.Event(&event))
+		joined := event
+		joined.Kind, joined.Detail = wait.EventTarget, &wait.TargetChange{State: wait.TargetJoined, Target: &sampleMeta().Targets[0]}
+		put(t, w.Event(&event), w.Event(&joined))
 	})
 	r, got := read(t, file)
 	for i, a := range addresses {
@@ -334,9 +336,17 @@ func TestRedactedRecordingsNameNoAddress(t *testing.T) {
 	if host := got.waits[0].Process.Host; host != "host-1" || got.events[0].Process.Host != host || r.Meta().Host != host {
 		t.Errorf("the machine is called %q", host)
 	}
-	target := r.Meta().Targets[0]
-	if !r.Meta().Redacted || target.Exe != "checkout-api" || target.Args != nil {
-		t.Errorf("redacted meta is %+v", r.Meta())
+	if got.waits[0].Labels != "" {
+		t.Errorf("the labels are %q", got.waits[0].Labels)
+	}
+	if !r.Meta().Redacted {
+		t.Error("the recording does not say that it was redacted")
+	}
+	joined := got.events[1].Detail.(*wait.TargetChange)
+	for _, target := range []wait.Target{r.Meta().Targets[0], *joined.Target} {
+		if target.Exe != "checkout-api" || target.Args != nil {
+			t.Errorf("a redacted target is %+v", target)
+		}
 	}
 	if sample := sampleMeta(); sample.Redacted || len(sample.Targets[0].Args) == 0 {
 		t.Error("the sample has nothing to redact")

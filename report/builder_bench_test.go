@@ -38,6 +38,23 @@ func BenchmarkBuilder(b *testing.B) {
 	}
 }
 
+// BenchmarkFilter chooses from the same mix.
+func BenchmarkFilter(b *testing.B) {
+	filter, err := report.NewFilter(`total > 2ms && peer == "service-1-1.internal:6379"`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	waits := mix(1 << 14)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, err := filter.Match(&waits[i&(len(waits)-1)]); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
 func mix(n int) []wait.Wait {
 	random := rand.New(rand.NewPCG(1, 2))
 	process := &wait.Process{Host: "h", Name: "checkout-api", PID: 4171}

@@ -54,32 +54,43 @@ func TestKeys(t *testing.T) {
 	full := read(ms, ms, ms)
 	full.Goid, full.Poller, full.P, full.TID, full.StartFunc = 17, "sysmon", 3, 4172, "main.handle"
 	full.Process = &wait.Process{Host: "node-1", Name: "api", PID: 4171}
-	full.Stack = &wait.Stack{Funcs: "main.main;main.get", Line: "/app/get.go:7", Func: "main.get"}
+	full.Stack = &wait.Stack{Funcs: "main.main;main.get", Line: "/app/get.go:7", Func: "main.get", Via: "main.get", Own: "main.main;main.get"}
 	bare := wait.Wait{Kind: wait.KindWait, FD: -1, P: -1, TID: -1}
 	tests := []struct {
 		key        report.Key
 		full, bare string
 	}{
-		{report.KeyPeer, "db:5432", ""},
-		{report.KeyPeerIP, "db", ""},
-		{report.KeyLocal, "10.0.0.7:41234", ""},
-		{report.KeyLine, "/app/get.go:7", ""},
-		{report.KeyGoroutine, "17", ""},
-		{report.KeyStart, "main.handle", ""},
-		{report.KeyStack, "main.main;main.get", ""},
-		{report.KeyFunc, "main.get", ""},
-		{report.KeyFD, "9", ""},
-		{report.KeyReason, "IO wait", ""},
-		{report.KeyOp, "read", ""},
-		{report.KeyOutcome, "ready", ""},
-		{report.KeyProto, "tcp", ""},
-		{report.KeyRole, "dialed", ""},
-		{report.KeyPoller, "sysmon", ""},
-		{report.KeyThread, "4172", ""},
-		{report.KeyP, "3", ""},
-		{report.KeyProcess, "api", ""},
-		{report.KeyPID, "4171", ""},
-		{report.KeyHost, "node-1", ""},
+		{"peer", "db:5432", ""},
+		{"peer_ip", "db", ""},
+		{"local", "10.0.0.7:41234", ""},
+		{"line", "/app/get.go:7", ""},
+		{"goroutine", "17", ""},
+		{"start", "main.handle", ""},
+		{"stack", "main.main;main.get", ""},
+		{"func", "main.get", ""},
+		{"fd", "9", ""},
+		{"reason", "IO wait", ""},
+		{"op", "read", ""},
+		{"outcome", "ready", ""},
+		{"proto", "tcp", ""},
+		{"role", "dialed", ""},
+		{"poller", "sysmon", ""},
+		{"thread", "4172", ""},
+		{"p", "3", ""},
+		{"process", "api", ""},
+		{"pid", "4171", ""},
+		{"host", "node-1", ""},
+		{"via", "main.get", ""},
+		{"own", "main.main;main.get", ""},
+		{"entry", "main.main", ""},
+	}
+	var tested []string
+	for _, test := range tests {
+		tested = append(tested, string(test.key))
+	}
+	slices.Sort(tested)
+	if !slices.Equal(tested, report.KeyNames()) {
+		t.Errorf("tested are the keys %q of %q", tested, report.KeyNames())
 	}
 	for _, test := range tests {
 		for _, c := range []struct {
@@ -121,10 +132,17 @@ func TestParseKeys(t *testing.T) {
 		t.Errorf("got %v, %v", keys, err)
 	}
 	_, err = report.ParseKeys("peer,port")
-	const want = `unknown key "port"; keys: peer, peer_ip, local, line, goroutine, start, stack, func, fd, reason, op, ` +
-		`outcome, proto, role, poller, thread, p, process, pid, host`
+	const want = `unknown key "port"; keys: entry, fd, func, goroutine, host, line, local, op, outcome, own, p, peer, peer_ip, pid, ` +
+		`poller, process, proto, reason, role, stack, start, thread, via`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
+// An empty key is no column without a key.
+func TestNoKey(t *testing.T) {
+	if keys, err := report.ParseKeys(""); err == nil {
+		t.Errorf("got %q", keys)
 	}
 }
 
@@ -136,7 +154,7 @@ func TestGroupsOfHostileTexts(t *testing.T) {
 		w.Peer, w.Proto, w.Local = texts[0], "", texts[1]
 		waits = append(waits, w)
 	}
-	r := build(t, by(report.KeyPeer, report.KeyLocal), waits...)
+	r := build(t, by(report.KeyPeer, "local"), waits...)
 	if got := len(r.Sections[0].Rows); got != len(waits) {
 		t.Errorf("%d groups of %d", got, len(waits))
 	}

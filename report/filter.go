@@ -6,19 +6,19 @@ import (
 
 	"github.com/netpolltrace/netpolltrace/internal/expression"
 	"github.com/netpolltrace/netpolltrace/wait"
+	"github.com/netpolltrace/netpolltrace/wait/column"
 )
 
 // Filter chooses waits by an expression, such as
 // `total > 2ms && peer == "db:5432"`. It is not safe for concurrent use.
 type Filter struct {
-	program *expression.Program[fields]
-	fields  fields
+	program *expression.Program[wait.Wait]
 }
 
 // NewFilter compiles an expression of --filter. Its error is one line that
 // says where it is wrong and which names there are.
 func NewFilter(text string) (*Filter, error) {
-	program, err := expression.Compile[fields](text)
+	program, err := expression.Compile(text, filterFields())
 	if err != nil {
 		return nil, fmt.Errorf("reading the filter %q: %w", text, err)
 	}
@@ -26,78 +26,72 @@ func NewFilter(text string) (*Filter, error) {
 }
 
 // Match tells whether the wait is to be counted.
-func (f *Filter) Match(w *wait.Wait) (bool, error) {
-	f.fields.fill(w)
-	return f.program.Match(&f.fields)
+func (f *Filter) Match(w *wait.Wait) (bool, error) { return f.program.Match(w) }
+
+// filterFields is a wait as expressions see it: the columns without the unit in
+// their names, and by the names of their keys too. A number that is not known
+// is null, a text that is not known is empty.
+func filterFields() []expression.Field[wait.Wait] {
+	var fields []expression.Field[wait.Wait]
+	for _, c := range column.Table() {
+		names := []string{c.Name}
+		if c.Key != "" && c.Key != c.Name {
+			names = append(names, c.Key)
+		}
+		for _, name := range names {
+			if field, ok := filterField(name, &c); ok {
+				fields = append(fields, field)
+			}
+		}
+	}
+	return fields
 }
 
-// fields is a wait as expressions see it: the columns of a recording without
-// the unit in their names. A number that is not known is null, a text that is
-// not known is empty.
-type fields struct {
-	Total   time.Duration `expr:"total"`
-	Network time.Duration `expr:"network" null:"-1"`
-	Netpoll time.Duration `expr:"netpoll" null:"-1"`
-	Blocked time.Duration `expr:"blocked" null:"-1"`
-	Sched   time.Duration `expr:"sched" null:"-1"`
-	Unsplit time.Duration `expr:"unsplit"`
-	Idle    time.Duration `expr:"idle" null:"-1"`
-	Awaited time.Duration `expr:"awaited"`
-
-	Kind          string `expr:"kind"`
-	Reason        string `expr:"reason"`
-	Op            string `expr:"op"`
-	Outcome       string `expr:"outcome"`
-	Count         int    `expr:"count"`
-	StartedBefore bool   `expr:"started_before"`
-
-	Proto       string        `expr:"proto"`
-	Role        string        `expr:"role"`
-	Local       string        `expr:"local"`
-	Peer        string        `expr:"peer"`
-	PeerIP      string        `expr:"peer_ip"`
-	FD          int           `expr:"fd" null:"-1"`
-	RTT         time.Duration `expr:"rtt" null:"-1"`
-	MinRTT      time.Duration `expr:"min_rtt" null:"-1"`
-	Retransmits int           `expr:"retransmits" null:"-1"`
-
-	Goid      int    `expr:"goid" null:"0"`
-	Goroutine int    `expr:"goroutine" null:"0"`
-	WakerGoid int    `expr:"waker_goid" null:"0"`
-	Start     string `expr:"start"`
-	Line      string `expr:"line"`
-	Func      string `expr:"func"`
-	Stack     string `expr:"stack"`
-
-	Poller  string `expr:"poller"`
-	P       int    `expr:"p" null:"-1"`
-	TID     int    `expr:"tid" null:"-1"`
-	Thread  int    `expr:"thread" null:"-1"`
-	Process string `expr:"process"`
-	PID     int    `expr:"pid" null:"-1"`
-	Host    string `expr:"host"`
+// filterField is the column under one of its names; false for one that
+// conditions do not know.
+func filterField(name string, c *column.Column) (expression.Field[wait.Wait], bool) {
+	switch v := c.Value.(type) {
+	case column.Text:
+		return expression.Always(name, v.Get), true
+	case column.DerivedText:
+		return expression.Always(name, v), true
+	case column.Number[int32]:
+		return numberField(name, c.Unit, v), true
+	case column.Number[uint32]:
+		return numberField(name, c.Unit, v), true
+	case column.Number[uint64]:
+		return numberField(name, c.Unit, v), true
+	case column.Duration:
+		return durationField(name, c.Required, v), true
+	case column.DerivedDuration:
+		return expression.Always(name, v), true
+	case column.Flag:
+		return expression.Always(name, func(w *wait.Wait) bool { return *v.At(w) }), true
+	}
+	return expression.Field[wait.Wait]{}, false
 }
 
-func (f *fields) fill(w *wait.Wait) {
-	*f = fields{
-		Total: w.Total, Network: w.Network, Netpoll: w.Netpoll, Blocked: w.Blocked, Sched: w.Sched,
-		Unsplit: w.Unsplit(), Idle: w.Idle, Awaited: w.Awaited(),
-		Kind: string(w.Kind), Reason: w.Reason, Op: string(w.Op), Outcome: string(w.Outcome),
-		Count: int(w.Count), StartedBefore: w.StartedBefore,
-		Proto: w.Proto, Role: string(w.Role), Local: w.Local, Peer: w.Peer, PeerIP: hostOf(w.Peer),
-		FD: int(w.FD), RTT: wait.Unmeasured, MinRTT: wait.Unmeasured, Retransmits: -1,
-		Goid: int(w.Goid), Goroutine: int(w.Goid), WakerGoid: int(w.WakerGoid), Start: w.StartFunc,
-		Poller: w.Poller, P: int(w.P), TID: int(w.TID), Thread: int(w.TID), PID: -1,
+// durationField is a duration. Each wait has the required ones.
+func durationField(name string, required bool, d column.Duration) expression.Field[wait.Wait] {
+	if required {
+		return expression.Always(name, d.Get)
 	}
-	if w.HasTCP {
-		f.RTT = time.Duration(w.RTT) * time.Microsecond
-		f.MinRTT = time.Duration(w.MinRTT) * time.Microsecond
-		f.Retransmits = int(w.Retransmits)
+	return expression.Nullable(name, func(w *wait.Wait) (time.Duration, bool) {
+		value := d.Get(w)
+		return value, value != wait.Unmeasured
+	})
+}
+
+// numberField is a number; one of microseconds is a duration.
+func numberField[T int32 | uint32 | uint64](name string, unit column.Unit, n column.Number[T]) expression.Field[wait.Wait] {
+	if unit == column.Microseconds {
+		return expression.Nullable(name, func(w *wait.Wait) (time.Duration, bool) {
+			value, known := n.Get(w)
+			return time.Duration(value) * time.Microsecond, known
+		})
 	}
-	if w.Stack != nil {
-		f.Line, f.Func, f.Stack = w.Stack.Line, w.Stack.Func, w.Stack.Funcs
-	}
-	if w.Process != nil {
-		f.Process, f.PID, f.Host = w.Process.Name, int(w.Process.PID), w.Process.Host
-	}
+	return expression.Nullable(name, func(w *wait.Wait) (int, bool) {
+		value, known := n.Get(w)
+		return int(value), known
+	})
 }

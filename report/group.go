@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
+	"github.com/netpolltrace/netpolltrace/wait/column"
 )
 
 // group is the waits that have the same text for every key.
@@ -30,7 +31,7 @@ type group struct {
 
 // groups finds the group of a wait.
 type groups struct {
-	keys  []keyDef
+	keys  []column.Column
 	limit int
 	byKey map[string]*group
 	last  *group // most waits come in runs
@@ -38,7 +39,7 @@ type groups struct {
 	buf   []byte
 }
 
-func newGroups(keys []keyDef, limit int) *groups {
+func newGroups(keys []column.Column, limit int) *groups {
 	return &groups{keys: keys, limit: limit, byKey: map[string]*group{}}
 }
 
@@ -70,7 +71,7 @@ func (gs *groups) encode(w *wait.Wait) {
 	b := gs.buf[:0]
 	for i := range gs.keys {
 		start := len(b)
-		b = gs.keys[i].text(b, w)
+		b = gs.keys[i].Value.Append(b, w)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(b)-start))
 	}
 	gs.buf = b

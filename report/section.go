@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
+	"github.com/netpolltrace/netpolltrace/wait/column"
 )
 
 // Section is one table of a report.
@@ -80,15 +81,15 @@ type section struct {
 }
 
 func newSection(spec sectionSpec, limit int) (*section, error) {
-	var defs []keyDef
+	var keys []column.Column
 	for _, name := range spec.keys {
-		def, err := keyNamed(name)
+		key, err := keyNamed(name)
 		if err != nil {
 			return nil, err
 		}
-		defs = append(defs, def)
+		keys = append(keys, key)
 	}
-	return &section{title: spec.title, about: spec.about, groups: newGroups(defs, limit)}, nil
+	return &section{title: spec.title, about: spec.about, groups: newGroups(keys, limit)}, nil
 }
 
 func (s *section) add(w *wait.Wait, sc scale, fds bool) {
@@ -136,8 +137,8 @@ func (s *section) countIdle(w *wait.Wait) {
 
 func (s *section) build(by order) Section {
 	built := Section{Title: s.title, Idle: s.idle, Open: s.open, Totals: NoWaits()}
-	for _, def := range s.groups.keys {
-		built.By = append(built.By, KeyInfo{Name: def.name, Header: def.header, Numeric: def.numeric, Long: def.long})
+	for _, key := range s.groups.keys {
+		built.By = append(built.By, KeyInfo{Name: Key(key.Key), Header: key.Header, Numeric: key.Numeric(), Long: key.Long})
 	}
 	for _, g := range s.groups.all() {
 		row := g.row(s.groups.decode(g))

@@ -57,18 +57,19 @@ type Meta struct {
 	Redacted bool
 }
 
-// Target is a program that was recorded.
+// Target is a program that was recorded. The names in JSON are those of a
+// recording's metadata and of its events.
 type Target struct {
-	Exe        string   // path of the executable, as the target sees it
-	PID        int      // in the PID namespace of the tracer
-	Go         string   // version, as runtime.Version prints it: go1.26.8
-	BuildID    string   // Go's build ID; empty when it was stripped
-	GOMAXPROCS int      // 0 when not known
-	Args       []string // only when it was asked for
+	Exe        string   `json:"exe"`            // path of the executable, as the target sees it
+	PID        int      `json:"pid"`            // in the PID namespace of the tracer
+	Go         string   `json:"go"`             // version, as runtime.Version prints it: go1.26.8
+	BuildID    string   `json:"build_id"`       // Go's build ID; empty when it was stripped
+	GOMAXPROCS int      `json:"gomaxprocs"`     // 0 when not known
+	Args       []string `json:"args,omitempty"` // only when it was asked for
 	// Mode is the one in which its recording began; changes are events
 	// ([ModeChange]).
-	Mode Mode
+	Mode Mode `json:"mode"`
 	// Unmeasured tells by part why this program does not have it, or only for
 	// some waits.
-	Unmeasured map[Part]string
+	Unmeasured map[Part]string `json:"unmeasured,omitempty"`
 }

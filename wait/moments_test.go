@@ -236,21 +236,6 @@ func TestWhatAWaitIsAbout(t *testing.T) {
 	}
 }
 
-func TestNothingIsKnownOfAnEmptyWait(t *testing.T) {
-	w := Empty()
-	for name, d := range map[string]time.Duration{
-		"Total": w.Total, "Network": w.Network, "Netpoll": w.Netpoll, "Blocked": w.Blocked,
-		"Sched": w.Sched, "Idle": w.Idle, "Answered": w.Answered,
-	} {
-		if d != Unmeasured {
-			t.Errorf("%s is %v, want it not measured", name, d)
-		}
-	}
-	if w.FD != -1 || w.P != -1 || w.TID != -1 || w.Count != 1 {
-		t.Errorf("fd %d, p %d, thread %d, count %d; want -1, -1, -1, 1", w.FD, w.P, w.TID, w.Count)
-	}
-}
-
 func BenchmarkMomentsToWait(b *testing.B) {
 	endpoint := dialed()
 	var w Wait

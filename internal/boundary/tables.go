@@ -14,6 +14,7 @@ type boundary struct {
 var packages = []boundary{
 	// The vocabulary, which all others share.
 	{folder: "wait", portable: true},
+	{folder: "wait/column", ours: "wait", portable: true},
 
 	// What a Go binary is like, from the bytes of the file alone.
 	{folder: "gobinary", ours: "wait", portable: true},
@@ -26,9 +27,9 @@ var packages = []boundary{
 	{folder: "session", ours: "gobinary probes process wait"},
 
 	// What was recorded: nothing here knows where waits come from.
-	{folder: "recording", ours: "wait", portable: true},
+	{folder: "recording", ours: "wait wait/column", portable: true},
 	{folder: "internal/expression", portable: true},
-	{folder: "report", ours: "internal/expression wait", portable: true},
+	{folder: "report", ours: "internal/expression wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
 	{folder: "report/render", ours: "report wait", portable: true},
 

@@ -1,5 +1,5 @@
 // Package expression is the language of --filter and --rule: a condition on
-// the fields of a Go struct, such as
+// named fields, such as
 //
 //	total > 2ms && peer == "db:5432"
 //
@@ -17,8 +17,7 @@ package expression
 import (
 	"errors"
 	"fmt"
-	"reflect"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,42 +33,84 @@ const (
 	maxNodes  = 1000 // of the syntax tree
 )
 
-// A Program is a compiled condition on an E: a struct whose fields carry the
-// tag `expr:"name"` and, where they can be null, `null:"-1"` with the value
-// that stands for null. Fields are bool, int, string or [time.Duration]. A
-// Program is not safe for concurrent use.
+// Field is a name that conditions on an E know.
+type Field[E any] struct {
+	name     string
+	zero     any // of the field's type
+	nullable bool
+	get      func(*E) any // nil is null
+}
+
+// value is what a field can be.
+type value interface {
+	bool | int | string | time.Duration
+}
+
+// Always is a field that is never null.
+func Always[E any, T value](name string, get func(*E) T) Field[E] {
+	var zero T
+	return Field[E]{name: name, zero: zero, get: func(e *E) any { return get(e) }}
+}
+
+// Nullable is a field whose value get returns, and whether it has one: it is
+// null otherwise.
+func Nullable[E any, T value](name string, get func(*E) (value T, known bool)) Field[E] {
+	var zero T
+	return Field[E]{name: name, zero: zero, nullable: true, get: func(e *E) any {
+		if value, known := get(e); known {
+			return value
+		}
+		return nil
+	}}
+}
+
+// A Program is a compiled condition on an E. It is not safe for concurrent use.
 type Program[E any] struct {
 	text    string
 	program *vm.Program
 	machine vm.VM
+	used    []Field[E]     // what the condition names
+	values  map[string]any // of those, in the E at hand
 }
 
-// Compile compiles text. Its error is one line that says where the text is
-// wrong and which names there are.
-func Compile[E any](text string) (*Program[E], error) {
+// Compile compiles text, which may name the fields. Its error is one line that
+// says where the text is wrong and which names there are.
+func Compile[E any](text string, fields []Field[E]) (*Program[E], error) {
 	if len(text) > maxLength {
 		return nil, fmt.Errorf("the expression is %d bytes long: shorten it to %d", len(text), maxLength)
 	}
-	fields, err := fieldsOf(reflect.TypeFor[E]())
-	if err != nil {
-		return nil, err
+	names := make([]string, len(fields))
+	zeros := make(map[string]any, len(fields))
+	guard := &guard{nullable: map[string]bool{}, used: map[string]bool{}}
+	for i, f := range fields {
+		names[i] = f.name
+		zeros[f.name] = f.zero
+		guard.nullable[f.name] = f.nullable
 	}
 	source := rewriteDurations(text)
-	guard := &guard{nulls: fields.nulls}
-	program, err := expr.Compile(source.text, options(*new(E), guard)...)
+	program, err := expr.Compile(source.text, options(zeros, guard)...)
 	if err == nil {
 		err = guard.err
 	}
 	if err != nil {
-		return nil, explain(err, source, fields.names)
+		return nil, explain(err, source, names)
 	}
-	return &Program[E]{text: text, program: program}, nil
+	p := &Program[E]{text: text, program: program, values: map[string]any{}}
+	for _, f := range fields {
+		if guard.used[f.name] {
+			p.used = append(p.used, f)
+		}
+	}
+	return p, nil
 }
 
-// Match tells whether the condition holds for env. It fails only for
-// operations without a result, such as an integer modulo zero.
-func (p *Program[E]) Match(env *E) (bool, error) {
-	result, err := p.machine.Run(p.program, env)
+// Match tells whether the condition holds for e. It fails only for operations
+// without a result, such as an integer modulo zero.
+func (p *Program[E]) Match(e *E) (bool, error) {
+	for i := range p.used {
+		p.values[p.used[i].name] = p.used[i].get(e)
+	}
+	result, err := p.machine.Run(p.program, p.values)
 	if err != nil {
 		return false, fmt.Errorf("evaluating %q: %s", p.text, firstLine(err))
 	}
@@ -77,7 +118,7 @@ func (p *Program[E]) Match(env *E) (bool, error) {
 	return matched, nil
 }
 
-func options(env any, guard *guard) []expr.Option {
+func options(env map[string]any, guard *guard) []expr.Option {
 	return []expr.Option{
 		expr.Env(env),
 		expr.AsBool(),
@@ -127,40 +168,20 @@ func number(v any) float64 {
 	return 0
 }
 
-// fields is what the tags of a struct say.
-type fields struct {
-	names []string
-	nulls map[string]any // by name: the value that stands for null
-}
-
-func fieldsOf(env reflect.Type) (fields, error) {
-	found := fields{nulls: map[string]any{}}
-	for f := range env.Fields() {
-		name := f.Tag.Get("expr")
-		found.names = append(found.names, name)
-		null, ok := f.Tag.Lookup("null")
-		if !ok {
-			continue
-		}
-		n, err := strconv.Atoi(null)
-		if err != nil {
-			return fields{}, fmt.Errorf("null value of field %s: %w", name, err)
-		}
-		found.nulls[name] = reflect.ValueOf(n).Convert(f.Type).Interface()
-	}
-	return found, nil
-}
-
 // guard changes the syntax tree so that comparisons with null are false, makes
-// constants of the durations in it and refuses what the language leaves out.
+// constants of the durations in it, refuses what the language leaves out and
+// notes the fields that are named.
 type guard struct {
-	nulls map[string]any
-	err   error
+	nullable map[string]bool // by the names of fields
+	used     map[string]bool
+	err      error
 }
 
 // Visit implements [ast.Visitor].
 func (g *guard) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		g.used[n.Value] = true
 	case *ast.BuiltinNode:
 		g.constant(node, n)
 	case *ast.BinaryNode:
@@ -189,10 +210,10 @@ func (g *guard) constant(node *ast.Node, call *ast.BuiltinNode) {
 	ast.Patch(node, &ast.ConstantNode{Value: d})
 }
 
-// compare puts `a != null && b != null &&` before a comparison in which a and
-// b can be null.
+// compare puts `a != nil && b != nil &&` before a comparison in which a and b
+// can be null.
 func (g *guard) compare(node *ast.Node, comparison *ast.BinaryNode) {
-	inside := &nullable{nulls: g.nulls, seen: map[string]bool{}}
+	inside := &nulls{nullable: g.nullable}
 	ast.Walk(&comparison.Left, inside)
 	ast.Walk(&comparison.Right, inside)
 	var guarded ast.Node = comparison
@@ -200,7 +221,7 @@ func (g *guard) compare(node *ast.Node, comparison *ast.BinaryNode) {
 		measured := &ast.BinaryNode{
 			Operator: "!=",
 			Left:     &ast.IdentifierNode{Value: name},
-			Right:    &ast.ConstantNode{Value: g.nulls[name]},
+			Right:    &ast.NilNode{},
 		}
 		guarded = &ast.BinaryNode{Operator: "&&", Left: measured, Right: guarded}
 	}
@@ -223,21 +244,16 @@ func isComparison(operator string) bool {
 	return false
 }
 
-// nullable collects the names in a tree that can be null.
-type nullable struct {
-	nulls map[string]any
-	seen  map[string]bool
-	names []string
+// nulls collects the fields in a tree that can be null.
+type nulls struct {
+	nullable map[string]bool
+	names    []string
 }
 
 // Visit implements [ast.Visitor].
-func (v *nullable) Visit(node *ast.Node) {
+func (v *nulls) Visit(node *ast.Node) {
 	id, ok := (*node).(*ast.IdentifierNode)
-	if !ok || v.seen[id.Value] {
-		return
-	}
-	if _, ok := v.nulls[id.Value]; ok {
-		v.seen[id.Value] = true
+	if ok && v.nullable[id.Value] && !slices.Contains(v.names, id.Value) {
 		v.names = append(v.names, id.Value)
 	}
 }
@@ -254,6 +270,7 @@ func explain(err error, source rewritten, names []string) error {
 	if strings.Contains(message, "mismatched types") && strings.Contains(message, "duration") {
 		message += ", a duration needs a unit, as in 5ms"
 	}
+	slices.Sort(names)
 	return fmt.Errorf("%s%s; names: %s", where, message, strings.Join(names, ", "))
 }
 

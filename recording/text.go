@@ -8,6 +8,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // scope is in which rows a column of texts has a value; it is null in others.
@@ -23,57 +25,59 @@ func (s scope) holds(r *row) bool {
 	return s == everyRow || (s == eventRows) == r.isEvent
 }
 
-// wordIndex is the type of the index into a dictionary: int8 where this project
+// textIndex is the type of the index into a dictionary: int8 where this project
 // chooses the words, int16 where the target does.
-type wordIndex interface{ int8 | int16 }
+type textIndex interface{ int8 | int16 }
 
-// texts is a column of texts, stored as indices into a dictionary.
-type texts[I wordIndex, S ~string] struct {
-	dataType *arrow.DictionaryType
-	scope    scope
-	maxLen   int
-	field    func(*row) *S
+// place is where a row has a text: in its wait, or in what only events have.
+type place struct {
+	ofWait  func(*wait.Wait) *string
+	ofEvent func(*eventRow) *string
 }
 
-// words is a column of texts of at most maxLen bytes. Its dictionary holds as
-// many as the index can tell apart.
-func words[I wordIndex, S ~string](scope scope, maxLen int, field func(*row) *S) codec {
-	t := texts[I, S]{
-		dataType: &arrow.DictionaryType{IndexType: arrow.GetDataType[I](), ValueType: arrow.BinaryTypes.String},
-		scope:    scope,
-		maxLen:   maxLen,
-		field:    field,
+func (p *place) at(r *row) *string {
+	if p.ofWait != nil {
+		return p.ofWait(&r.Wait)
 	}
+	return p.ofEvent(&r.event)
+}
+
+// texts is a column of texts of at most maxLen bytes, stored as indices into a
+// dictionary. The dictionary holds as many as the index can tell apart.
+func texts[I textIndex](at place, scope scope, maxLen int) codec {
+	dataType := &arrow.DictionaryType{IndexType: arrow.GetDataType[I](), ValueType: arrow.BinaryTypes.String}
 	return codec{
-		dataType: t.dataType,
+		dataType: dataType,
 		nullable: scope != everyRow,
 		newEncoder: func() encoder {
-			return &textEncoder[I, S]{texts: t, dictionary: newDictionary(maxIndex[I](), maxLen)}
+			return &textEncoder[I]{place: at, dataType: dataType, scope: scope, dictionary: newDictionary(maxIndex[I](), maxLen)}
 		},
-		newDecoder: func() decoder { return &textDecoder[S]{field: field, words: []string{""}} },
+		newDecoder: func() decoder { return &textDecoder{place: at, words: []string{""}} },
 	}
 }
 
 // maxIndex is the greatest index.
-func maxIndex[I wordIndex]() int {
+func maxIndex[I textIndex]() int {
 	var i I
 	return math.MaxInt64 >> (64 - 8*unsafe.Sizeof(i))
 }
 
-type textEncoder[I wordIndex, S ~string] struct {
-	texts[I, S]
+type textEncoder[I textIndex] struct {
+	place
+	dataType   *arrow.DictionaryType
+	scope      scope
 	dictionary *dictionary
 	indices    []I
 	valid      bitmap
 }
 
-func (e *textEncoder[I, S]) append(rows []row) {
+func (e *textEncoder[I]) append(rows []row) {
 	var valid mask
 	for i := range rows {
 		r := &rows[i]
 		var index int
 		if e.scope.holds(r) {
-			index = e.dictionary.indexOf(string(*e.field(r)))
+			index = e.dictionary.indexOf(*e.at(r))
 			valid |= 1 << i
 		}
 		e.indices = append(e.indices, I(index))
@@ -81,14 +85,14 @@ func (e *textEncoder[I, S]) append(rows []row) {
 	e.valid.append(valid)
 }
 
-func (e *textEncoder[I, S]) full() bool { return e.dictionary.full() }
+func (e *textEncoder[I]) full() bool { return e.dictionary.full() }
 
-func (e *textEncoder[I, S]) array() arrow.Array {
+func (e *textEncoder[I]) array() arrow.Array {
 	data := arrayOf(e.dataType.IndexType, len(e.indices), &e.valid, arrow.GetBytes(e.indices))
 	return array.NewDictionaryArray(e.dataType, array.MakeFromData(data), e.dictionary.array())
 }
 
-func (e *textEncoder[I, S]) clear() {
+func (e *textEncoder[I]) clear() {
 	e.indices = e.indices[:0]
 	e.valid.clear()
 	if e.dictionary.full() {
@@ -97,15 +101,15 @@ func (e *textEncoder[I, S]) clear() {
 }
 
 // textDecoder hands out one string for each text of a dictionary.
-type textDecoder[S ~string] struct {
-	field   func(*row) *S
+type textDecoder struct {
+	place
 	words   []string        // the text for null, which is empty, then the dictionary
 	source  arrow.ArrayData // the dictionary that words was made from
 	indices []uint16        // into words, one for each row
 	valid   validity
 }
 
-func (d *textDecoder[S]) load(a arrow.Array) error {
+func (d *textDecoder) load(a arrow.Array) error {
 	column, ok := a.(*array.Dictionary)
 	if !ok || column.Dictionary().DataType().ID() != arrow.STRING {
 		return fmt.Errorf("column of %s, want a dictionary of texts", a.DataType())
@@ -128,7 +132,7 @@ func (d *textDecoder[S]) load(a arrow.Array) error {
 
 // loadIndices checks the indices of a batch and moves them up by one, so that
 // null has an index too.
-func loadIndices[I wordIndex, S ~string](d *textDecoder[S], indices []I) error {
+func loadIndices[I textIndex](d *textDecoder, indices []I) error {
 	d.indices = d.indices[:0]
 	for from := 0; from < len(indices); from += blockRows {
 		block := indices[from:min(from+blockRows, len(indices))]
@@ -147,7 +151,7 @@ func loadIndices[I wordIndex, S ~string](d *textDecoder[S], indices []I) error {
 
 // loadWords brings words up to the dictionary. What was there stays the same
 // string, so that a text is one string as long as its dictionary grows.
-func (d *textDecoder[S]) loadWords(dictionary *array.String) error {
+func (d *textDecoder) loadWords(dictionary *array.String) error {
 	if d.source == dictionary.Data() {
 		return nil
 	}
@@ -172,7 +176,7 @@ func (d *textDecoder[S]) loadWords(dictionary *array.String) error {
 }
 
 // extendedBy tells whether the dictionary begins with the known texts.
-func (d *textDecoder[S]) extendedBy(dictionary *array.String) bool {
+func (d *textDecoder) extendedBy(dictionary *array.String) bool {
 	known := d.words[1:]
 	if len(known) > dictionary.Len() {
 		return false
@@ -185,8 +189,8 @@ func (d *textDecoder[S]) extendedBy(dictionary *array.String) bool {
 	return true
 }
 
-func (d *textDecoder[S]) read(rows []row, from int) {
+func (d *textDecoder) read(rows []row, from int) {
 	for i, index := range d.indices[from : from+len(rows)] {
-		*d.field(&rows[i]) = S(d.words[index])
+		*d.at(&rows[i]) = d.words[index]
 	}
 }

@@ -1,0 +1,148 @@
+package column
+
+import (
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Table returns the columns in the order of a recording. Names and types are a
+// promise to users: neither changes, nothing is removed.
+func Table() []Column {
+	return []Column{
+		{Name: "kind", Required: true, NeverNull: true,
+			Value: text(Word, func(w *wait.Wait) *string { return (*string)(&w.Kind) })},
+		{Name: "start", Required: true, NeverNull: true,
+			Value: Moment{At: func(w *wait.Wait) *int64 { return &w.Start }}},
+		{Name: "total", Unit: Nanoseconds, Required: true,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Total })},
+		{Name: "network", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Network })},
+		{Name: "netpoll", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Netpoll })},
+		{Name: "blocked", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Blocked })},
+		{Name: "sched", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Sched })},
+		{Name: "unsplit", Unit: Nanoseconds, Value: DerivedDuration((*wait.Wait).Unsplit)},
+		{Name: "idle", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Idle })},
+		{Name: "awaited", Unit: Nanoseconds, Value: DerivedDuration((*wait.Wait).Awaited)},
+
+		{Name: "host", Key: "host", Header: "HOST", NeverNull: true,
+			Value: text(Name, ofProcess(func(p *wait.Process) *string { return &p.Host }))},
+		{Name: "process", Key: "process", Header: "PROCESS", NeverNull: true,
+			Value: text(Name, ofProcess(func(p *wait.Process) *string { return &p.Name }))},
+		{Name: "pid", Key: "pid", Header: "PID", NeverNull: true,
+			Value: Number[int32]{At: ofProcess(func(p *wait.Process) *int32 { return &p.PID })}},
+		{Name: "goid", Key: "goroutine", Header: "GOROUTINE",
+			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.Goid }}},
+		{Name: "waker_goid",
+			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.WakerGoid }}},
+
+		{Name: "reason", Key: "reason", Header: "REASON",
+			Value: text(Name, func(w *wait.Wait) *string { return &w.Reason })},
+		{Name: "op", Key: "op", Header: "OP",
+			Value: text(Word, func(w *wait.Wait) *string { return (*string)(&w.Op) })},
+		{Name: "outcome", Key: "outcome", Header: "OUTCOME",
+			Value: text(Word, func(w *wait.Wait) *string { return (*string)(&w.Outcome) })},
+
+		{Name: "fd", Key: "fd", Header: "FD",
+			Value: Number[int32]{At: func(w *wait.Wait) *int32 { return &w.FD }, Null: -1}},
+		{Name: "proto", Key: "proto", Header: "PROTO",
+			Value: text(Word, func(w *wait.Wait) *string { return &w.Proto })},
+		{Name: "role", Key: "role", Header: "ROLE",
+			Value: text(Word, func(w *wait.Wait) *string { return (*string)(&w.Role) })},
+		{Name: "local", Key: "local", Header: "LOCAL",
+			Value: text(Name, func(w *wait.Wait) *string { return &w.Local })},
+		{Name: "peer",
+			Value: text(Name, func(w *wait.Wait) *string { return &w.Peer })},
+		{Key: "peer", Header: "PEER", Value: Group(appendPeer)},
+		{Name: "peer_ip", Key: "peer_ip", Header: "PEER IP",
+			Value: DerivedText(peerIP)},
+		{Name: "rtt", Unit: Microseconds, Value: ofTCP(func(w *wait.Wait) *uint32 { return &w.RTT })},
+		{Name: "min_rtt", Unit: Microseconds, Value: ofTCP(func(w *wait.Wait) *uint32 { return &w.MinRTT })},
+		{Name: "retransmits", Value: ofTCP(func(w *wait.Wait) *uint32 { return &w.Retransmits })},
+
+		{Name: "poller", Key: "poller", Header: "POLLER",
+			Value: text(Word, func(w *wait.Wait) *string { return &w.Poller })},
+		{Name: "p", Key: "p", Header: "P",
+			Value: Number[int32]{At: func(w *wait.Wait) *int32 { return &w.P }, Null: -1}},
+		{Name: "tid", Key: "thread", Header: "THREAD",
+			Value: Number[int32]{At: func(w *wait.Wait) *int32 { return &w.TID }, Null: -1}},
+		{Name: "started_before",
+			Value: Flag{At: func(w *wait.Wait) *bool { return &w.StartedBefore }}},
+		{Name: "count", NeverNull: true,
+			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.Count }}},
+
+		{Name: "start_func", Key: "start", Header: "STARTED WITH",
+			Value: text(Line, func(w *wait.Wait) *string { return &w.StartFunc })},
+		{Name: "line", Key: "line", Header: "LINE", Long: true,
+			Value: ofStack(Line, func(s *wait.Stack) *string { return &s.Line })},
+		{Name: "func", Key: "func", Header: "FUNC", Value: DerivedText(funcOfLine)},
+		{Name: "stack", Key: "stack", Header: "STACK", Long: true,
+			Value: ofStack(List, func(s *wait.Stack) *string { return &s.Funcs })},
+		{Name: "stack_lines",
+			Value: ofStack(List, func(s *wait.Stack) *string { return &s.Lines })},
+		{Name: "via", Key: "via", Header: "VIA",
+			Value: ofStack(Line, func(s *wait.Stack) *string { return &s.Via })},
+		{Name: "own", Key: "own", Header: "OWN", Long: true,
+			Value: ofStack(List, func(s *wait.Stack) *string { return &s.Own })},
+		{Name: "entry", Key: "entry", Header: "ENTRY", Value: DerivedText(entry)},
+
+		{Name: "labels",
+			Value: text(Line, func(w *wait.Wait) *string { return &w.Labels })},
+		{Name: "waker_line",
+			Value: text(Line, func(w *wait.Wait) *string { return &w.WakerLine })},
+		{Name: "waker_pid",
+			Value: Number[int32]{At: func(w *wait.Wait) *int32 { return &w.WakerPID }}},
+		{Name: "creator_line",
+			Value: text(Line, func(w *wait.Wait) *string { return &w.CreatorLine })},
+		{Name: "parent_goid",
+			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.ParentGoid }}},
+		{Name: "answered", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Answered })},
+	}
+}
+
+// appendPeer names whom the wait was for. Those who connect to a listening
+// port are one peer, since their own ports say nothing; a descriptor without
+// an address (a pipe) goes by its kind.
+func appendPeer(b []byte, w *wait.Wait) []byte {
+	switch {
+	case w.Role == wait.RoleAccepted || w.Role == wait.RoleListening:
+		b = append(b, "clients of "...)
+		if _, port, ok := wait.CutPort(w.Local); ok {
+			return append(append(b, ':'), port...)
+		}
+		return append(b, w.Local...)
+	case w.Peer != "":
+		return append(b, w.Peer...)
+	}
+	return append(b, w.Proto...)
+}
+
+// peerIP is the peer's address without its port.
+func peerIP(w *wait.Wait) string {
+	host, _, _ := wait.CutPort(w.Peer)
+	return host
+}
+
+// funcOfLine is the function of the stack's line. It is not stored, since the
+// stack and its line tell it.
+func funcOfLine(w *wait.Wait) string {
+	if w.Stack == nil {
+		return ""
+	}
+	return w.Stack.Func
+}
+
+// entry is the outermost of the program's own functions on the stack.
+func entry(w *wait.Wait) string {
+	if w.Stack == nil {
+		return ""
+	}
+	outermost, _, _ := strings.Cut(w.Stack.Own, ";")
+	return outermost
+}
