@@ -54,8 +54,12 @@ func isPrefix(lines, of []string) bool {
 func TestACutFileIsReadUpToTheCut(t *testing.T) {
 	file, whole := rowsOf(t)
 	const endMark = 8 // the bytes with which Arrow ends a stream, which nothing depends on
+	ends := segmentEnds(t, file)
 	most := 0
 	for n := range file {
+		if n%7 != 0 && !slices.ContainsFunc(ends, func(end int64) bool { return n >= int(end)-endMark && n <= int(end)+endMark }) {
+			continue // each byte around the ends of segments, and some within them
+		}
 		lines, noticed := attempt(t, file[:n])
 		if !isPrefix(lines, whole) {
 			t.Fatalf("cut to %d of %d bytes: read\n%q\nwhich is no prefix of\n%q", n, len(file), lines, whole)

@@ -140,9 +140,6 @@ func remarks(r *report.Report) []string {
 	return lines
 }
 
-// modeImport is the mode of a recording that somebody else's tracer made.
-const modeImport = "import"
-
 func footer(r *report.Report, grids []grid, o Options) []string {
 	var lines []string
 	if legend := legendOf(grids); legend != "" {
