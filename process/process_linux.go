@@ -252,3 +252,9 @@ func (p *Process) explain(operation string, err error) error {
 	}
 	return fmt.Errorf("%s of process %d (%s): %w", operation, p.PID, p.Name, err)
 }
+
+// Stopped tells whether a signal, such as SIGSTOP, holds the process where it is.
+func (p *Process) Stopped() bool {
+	st, err := readStat(p.PID)
+	return err == nil && st.State == 'T'
+}

@@ -84,7 +84,7 @@ func Open(path string) (*Reader, error) {
 func DefaultName(program string, begin time.Time) string {
 	const maxName = 64
 	safe := strings.Map(func(r rune) rune {
-		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", r) {
+		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-", r) {
 			return r
 		}
 		return '_'

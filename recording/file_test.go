@@ -58,6 +58,7 @@ func TestDefaultNameIsOneSafeName(t *testing.T) {
 		"":                       "recording",
 		"...":                    "recording",
 		"naïve":                  "na_ve",
+		"checkout-api+2":         "checkout-api+2",
 		strings.Repeat("x", 300): strings.Repeat("x", 64),
 	} {
 		if got := DefaultName(program, begin); got != want+"-20261123-221530.netpolltrace.arrows" {

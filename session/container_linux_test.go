@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -50,7 +49,7 @@ func TestATargetInAContainer(t *testing.T) {
 	}
 	program := start(t, unshare(t), "--fork", "--pid", "--mount", "--root", root, "/"+filepath.Base(app))
 	pid := onlyChild(t, program.PID())
-	r := attach(t, pid, session.Config{Mode: wait.ModeIO})
+	r := attach(t, pid, settings{mode: wait.ModeIO})
 	do(t, program, "run", "/log")
 	r.end(t)
 	r.complete(t)
@@ -94,7 +93,7 @@ func TestATracerInAContainer(t *testing.T) {
 // recorded against what it says.
 func recordEndings(t *testing.T, program *testprogram.Process, pid int) {
 	t.Helper()
-	r := attach(t, pid, session.Config{Mode: wait.ModeAll})
+	r := attach(t, pid, settings{mode: wait.ModeAll})
 	log := scratch(t, "log")
 	do(t, program, "run", log)
 	r.end(t)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -129,7 +128,7 @@ func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "endings")
-			r := attach(t, program.PID(), session.Config{Mode: mode})
+			r := attach(t, program.PID(), settings{mode: mode})
 			log, connects := scratch(t, "log"), scratch(t, "connects")
 			do(t, program, "run", log)
 			do(t, program, "connect", connects)

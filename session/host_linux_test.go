@@ -58,7 +58,7 @@ func TestACPULimitIsSeenAndFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(t, program, "begin")
-	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
+	r := attach(t, program.PID(), settings{mode: wait.ModeIO})
 	r.await(t, wait.EventThrottled, 12)
 	r.end(t)
 	do(t, program, "end")
@@ -110,14 +110,14 @@ func TestAProgramThatCostsTooMuchIsWarnedOf(t *testing.T) {
 	program := launch(t, "echo")
 	do(t, program, "begin")
 	over := make(chan session.Progress, 1)
-	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO, MaxOverhead: 1e-6, Progress: func(p session.Progress) {
-		if p.OverBudget {
+	r := attach(t, program.PID(), settings{mode: wait.ModeIO, config: session.Config{MaxOverhead: 1e-6, Progress: func(p session.Progress) {
+		if p.Processes[0].OverBudget {
 			select {
 			case over <- p:
 			default:
 			}
 		}
-	}})
+	}}})
 	p := <-over
 	r.end(t)
 	do(t, program, "end")
@@ -153,7 +153,7 @@ func TestAPooledConnectionIsIdleUntilItIsAsked(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "pool")
 			do(t, program, "run", "1", "1ms", "1ms") // the connection is made
-			r := attach(t, program.PID(), session.Config{Mode: mode})
+			r := attach(t, program.PID(), settings{mode: mode})
 			did := do(t, program, "run", "10", "30ms", "10ms")
 			r.end(t)
 			closes(t, program)

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -13,7 +12,7 @@ import (
 func TestWaitsOfAnIteratorsBodyAreNotIdle(t *testing.T) {
 	const rounds = 20
 	program := launch(t, "iterator")
-	r := attach(t, program.PID(), session.Config{Mode: wait.ModeAll})
+	r := attach(t, program.PID(), settings{mode: wait.ModeAll})
 	do(t, program, "run", strconv.Itoa(rounds))
 	r.end(t)
 	closes(t, program)

@@ -19,7 +19,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/netpolltrace/netpolltrace/internal/truth"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -62,12 +61,12 @@ func recordForEver(pid int) error {
 	if err != nil {
 		return err
 	}
-	s, err := session.Open(target, session.Config{Mode: wait.ModeAll, Limits: probes.DefaultOptions()})
+	source, err := openSource(target, settings{mode: wait.ModeAll})
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
-	return s.Run(context.Background(), new(truth.Gather))
+	return session.Run(context.Background(), source, new(truth.Gather), session.Config{})
 }
 
 func TestTheEndOfTheTargetEndsTheRecordingInGoodOrder(t *testing.T) {
@@ -83,7 +82,7 @@ func TestTheEndOfTheTargetEndsTheRecordingInGoodOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			program := launch(t, "lifecycle")
-			r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
+			r := attach(t, program.PID(), settings{mode: wait.ModeIO})
 			// A fork, so that there were waits when it comes back.
 			do(t, program, "fork")
 			if err := program.Send(c.command...); err != nil {
@@ -149,7 +148,7 @@ func (r *recording) onlyOf(t *testing.T, pid int) {
 
 func TestAChildOfTheTargetIsLeftAlone(t *testing.T) {
 	program := launch(t, "lifecycle")
-	r := attach(t, program.PID(), session.Config{Mode: wait.ModeAll})
+	r := attach(t, program.PID(), settings{mode: wait.ModeAll})
 	child, err := strconv.Atoi(do(t, program, "fork")["pid"])
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +172,7 @@ func TestAStoppedTargetIsRecordedWhenItGoesOn(t *testing.T) {
 		}
 	}
 	stop(syscall.SIGSTOP)
-	r := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
+	r := attach(t, program.PID(), settings{mode: wait.ModeIO})
 	stop(syscall.SIGCONT)
 	stop(syscall.SIGSTOP)
 	stop(syscall.SIGCONT)
@@ -265,7 +264,7 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := attach(t, child.PID(), session.Config{Mode: wait.ModeAll, Fresh: true})
+	r := attach(t, child.PID(), settings{mode: wait.ModeAll, fresh: true})
 	if err := child.Resume(); err != nil {
 		t.Fatal(err)
 	}
@@ -299,8 +298,8 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 
 func TestTwoRecordersAtOnceSeeTheSame(t *testing.T) {
 	program := launch(t, "endings")
-	one := attach(t, program.PID(), session.Config{Mode: wait.ModeIO})
-	two := attach(t, program.PID(), session.Config{Mode: wait.ModeAll})
+	one := attach(t, program.PID(), settings{mode: wait.ModeIO})
+	two := attach(t, program.PID(), settings{mode: wait.ModeAll})
 	log := scratch(t, "log")
 	do(t, program, "run", log)
 	one.end(t)
@@ -321,7 +320,7 @@ func TestAttachingAgainAndAgainDoesNoHarm(t *testing.T) {
 			t.Fatal(err)
 		}
 		mode := []wait.Mode{wait.ModeIO, wait.ModeAll}[round%2]
-		r := attach(t, program.PID(), session.Config{Mode: mode})
+		r := attach(t, program.PID(), settings{mode: mode})
 		r.end(t)
 		r.complete(t)
 		result, err := program.Expect("done")

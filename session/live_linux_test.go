@@ -2,10 +2,12 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -78,13 +80,14 @@ func do(t *testing.T, program *testprogram.Process, command ...string) testprogr
 	return result
 }
 
-// recording is a session under way, and what it delivered.
+// recording is a recording under way, and what it delivered.
 type recording struct {
 	truth.Gather
-	meta  *wait.Meta
-	heard chan wait.Event // events as they come; what nobody waits for is dropped
-	stop  context.CancelFunc
-	ended chan error
+	source *recorder.Recorder
+	meta   *wait.Meta
+	heard  chan wait.Event // events as they come; what nobody waits for is dropped
+	stop   context.CancelFunc
+	ended  chan error
 }
 
 // Event implements [wait.Sink].
@@ -111,35 +114,55 @@ func (r *recording) await(t *testing.T, kind wait.EventKind, n uint64) {
 	}
 }
 
+// settings are how a test records.
+type settings struct {
+	mode   wait.Mode
+	fresh  bool // the target stands before its first instruction
+	config session.Config
+}
+
+// openSource makes a source of a process.
+func openSource(target *process.Process, s settings) (*recorder.Recorder, error) {
+	source, err := recorder.Open(recorder.Options{Mode: s.mode})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := source.Add(target, recorder.TargetOptions{Fresh: s.fresh}); err != nil {
+		return nil, errors.Join(err, source.Close())
+	}
+	return source, nil
+}
+
 // attach begins to record a process.
-func attach(t *testing.T, pid int, config session.Config) *recording {
+func attach(t *testing.T, pid int, s settings) *recording {
 	t.Helper()
-	target, err := process.Open(pid)
+	target := open(t, pid)
+	source, err := openSource(target, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Limits == (probes.Options{}) {
-		config.Limits = probes.DefaultOptions()
-	}
-	s, err := session.Open(target, config)
-	if err != nil {
-		target.Close()
-		t.Fatal(err)
-	}
+	s.config.Watch = process.WatchHost
 	ctx, stop := context.WithCancel(context.Background())
-	r := &recording{meta: s.Meta(), heard: make(chan wait.Event, 1024), stop: stop, ended: make(chan error, 1)}
+	r := &recording{
+		source: source, meta: source.Meta(), heard: make(chan wait.Event, 1024), stop: stop, ended: make(chan error, 1),
+	}
 	go func() {
-		err := s.Run(ctx, r)
-		if closing := s.Close(); err == nil {
-			err = closing
-		}
-		if closing := target.Close(); err == nil {
-			err = closing
-		}
-		r.ended <- err
+		err := session.Run(ctx, source, r, s.config)
+		r.ended <- errors.Join(err, source.Close())
 	}()
 	t.Cleanup(stop)
 	return r
+}
+
+// open opens a process for the time of the test.
+func open(t *testing.T, pid int) *process.Process {
+	t.Helper()
+	p, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
 }
 
 // wait waits for the end of a recording that ends by itself.

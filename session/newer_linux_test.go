@@ -9,9 +9,7 @@ import (
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -46,11 +44,11 @@ func openUnknown(t *testing.T, program *testprogram.Process, fresh bool) error {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: wait.ModeIO, Limits: probes.DefaultOptions(), Fresh: fresh})
+	source, err := openSource(target, settings{mode: wait.ModeIO, fresh: fresh})
 	if err != nil {
 		return err
 	}
-	return s.Close()
+	return source.Close()
 }
 
 func TestAnUnknownReleaseIsRecordedIfTheProcessAgrees(t *testing.T) {

@@ -9,6 +9,6 @@ func addPlatformCommands(root *cobra.Command) {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return recordNamed(c, args[0])
+		return recordWord(c, args[0])
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netpolltrace/netpolltrace/internal/workload"
-	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -67,15 +66,11 @@ func (d demoRun) run(ctx context.Context) error {
 }
 
 func (d demoRun) record(ctx context.Context, pid int) error {
-	target, err := process.Open(pid)
-	if err != nil {
-		return err
-	}
-	defer target.Close()
 	flags := newRecordFlags()
+	flags.target.pids = []int{pid}
 	flags.mode, flags.duration, flags.reportOnly = d.mode, d.duration, true
 	flags.maxOverhead = 0 // this program is there to be recorded
-	return recordProcess(ctx, flags, target, true)
+	return recordProcesses(ctx, flags, true)
 }
 
 // shop is the workload at work.

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netpolltrace/netpolltrace/internal/doctor"
-	"github.com/netpolltrace/netpolltrace/process"
 )
 
 func newDoctor() *cobra.Command {
@@ -30,7 +29,15 @@ The exit status is 2 if nothing can be recorded.`,
 			if !known {
 				return fmt.Errorf("there is no format %q: choose text or json", format)
 			}
-			report, err := doctor.Examine(c.Context(), targetOpener(target, args))
+			target.argument(args)
+			var open doctor.Opener // nil: this machine alone
+			if target.given() {
+				var err error
+				if open, err = target.opener(); err != nil {
+					return err
+				}
+			}
+			report, err := doctor.Examine(c.Context(), open)
 			if err != nil {
 				return err
 			}
@@ -47,14 +54,6 @@ The exit status is 2 if nothing can be recorded.`,
 	target.add(c.Flags())
 	c.Flags().StringVar(&format, "format", "text", "the `FORMAT` to print: text, json")
 	return c
-}
-
-// targetOpener is nil if no process is named.
-func targetOpener(target targetFlags, args []string) doctor.Opener {
-	if len(args) == 0 && !target.given() {
-		return nil
-	}
-	return func() (*process.Process, error) { return openTarget(target, args) }
 }
 
 // diagnosisFormats are the ways to print what the doctor found.

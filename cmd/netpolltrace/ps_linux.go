@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,22 +19,22 @@ func newPs() *cobra.Command {
 	var target targetFlags
 	var o reportOptions
 	c := &cobra.Command{
-		Use:   "ps -p PID | --name NAME",
+		Use:   "ps -p PID,... | --name NAME",
 		Short: "Print which goroutines wait now, and on what",
-		Long: `Prints which goroutines of a Go program wait now, on what, and where, grouped by
-reason, peer and stack; system calls too. It reads the program's memory from
+		Long: `Prints which goroutines of Go programs wait now, on what, and where, grouped by
+reason, peer and stack; system calls too. It reads the programs' memory from
 outside: no BPF, nothing is stopped, and no rights are needed beyond those for
-ptrace, which the program's own user has on most machines.`,
+ptrace, which the programs' own user has on most machines.`,
 		Example: `  netpolltrace ps -p 4171
   netpolltrace ps --name checkout-api --by peer
   netpolltrace ps -p 4171 --filter 'reason == "syscall"'`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := openTarget(target, args)
+			target.argument(args)
+			f, err := target.find()
 			if err != nil {
 				return err
 			}
-			defer p.Close()
-			return printWaiting(p, o)
+			return printWaiting(f, o)
 		},
 		Args: atMost(1),
 	}
@@ -44,19 +45,8 @@ ptrace, which the program's own user has on most machines.`,
 	return c
 }
 
-// openTarget opens the process that flags or one word name.
-func openTarget(flags targetFlags, args []string) (*process.Process, error) {
-	if len(args) == 1 && !flags.given() {
-		return openNamed(args[0])
-	}
-	return flags.open()
-}
-
-func printWaiting(p *process.Process, o reportOptions) error {
-	waits, snapshot, err := waiting(p)
-	if err != nil {
-		return err
-	}
+// printWaiting prints one table about all processes.
+func printWaiting(f *found, o reportOptions) error {
 	format, err := render.ByName("open")
 	if err != nil {
 		return err
@@ -65,14 +55,34 @@ func printWaiting(p *process.Process, o reportOptions) error {
 	if err != nil {
 		return err
 	}
+	headers, err := use(f, f.pids, newLiveLine(os.Stderr, false).say, func(pid int) (string, error) {
+		return addWaiting(r, pid)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(headers, "\n") + "\n")
+	return r.print("", wait.Meta{})
+}
+
+// addWaiting adds who waits in a process, and says how many they are.
+func addWaiting(r *reporter, pid int) (header string, err error) {
+	p, err := process.Open(pid)
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	waits, snapshot, err := waiting(p)
+	if err != nil {
+		return "", err
+	}
 	for i := range waits {
 		if err := r.Builder.Wait(&waits[i]); err != nil {
-			return err
+			return "", err
 		}
 	}
-	fmt.Printf("%s  pid %d  %s of %s goroutines wait\n\n", render.Printable(p.Name), p.PID,
-		report.FormatCount(uint64(len(waits))), report.FormatCount(uint64(len(snapshot.Goroutines))))
-	return r.print("", wait.Meta{})
+	return fmt.Sprintf("%s  pid %d  %s of %s goroutines wait", render.Printable(p.Name), p.PID,
+		report.FormatCount(uint64(len(waits))), report.FormatCount(uint64(len(snapshot.Goroutines)))), nil
 }
 
 // waiting takes a snapshot of who waits.

@@ -5,79 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/recording"
-	"github.com/netpolltrace/netpolltrace/report/render"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// defaultDuration is long enough for percentiles and short enough to wait for.
-const defaultDuration = 10 * time.Second
-
 // recordFlags are the flags of record.
 type recordFlags struct {
-	target      targetFlags
-	duration    time.Duration
-	output      string
-	mode        wait.Mode
-	backend     probes.Backend
-	maxOverhead percentage
-	readyFile   string
-	redact      bool
-	args        bool
-	reportOnly  bool // set by commands that leave no file
-	ringMiB     int
-	limits      probes.Options
+	recordingFlags
+	target  targetFlags
+	mode    wait.Mode
+	backend probes.Backend
+	args    bool
+	ringMiB int
+	limits  recorder.Limits
 }
 
 func newRecordFlags() *recordFlags {
+	limits := recorder.DefaultLimits()
 	return &recordFlags{
-		duration: defaultDuration, mode: wait.ModeAuto, maxOverhead: 0.05,
-		ringMiB: probes.DefaultOptions().RingBuffer >> 20, limits: probes.DefaultOptions(),
+		recordingFlags: recordingFlags{duration: defaultDuration, maxOverhead: 0.05},
+		mode:           wait.ModeAuto, ringMiB: limits.RingBuffer >> 20, limits: limits,
 	}
 }
 
 func (f *recordFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags)
-	flags.DurationVarP(&f.duration, "duration", "d", f.duration, "how long to record, such as 30s; 0: until Ctrl-C or the program's end")
-	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write: a recording, or a report if the extension is one of "+strings.Join(render.Extensions(), " ")+"; - is stdout (default NAME-TIME"+recording.Extension+")")
+	f.recordingFlags.add(flags)
 	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("how much to see: %s", list(probes.Modes)))
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
 		fmt.Sprintf("how to hook the kernel: %s (default the cheapest that works)", list(probes.Backends)))
-	flags.Var(&f.maxOverhead, "max-overhead", "warn when the probes cost more than this of the target's CPU time; 0: never")
-	flags.StringVar(&f.readyFile, "ready-file", "", "create this `FILE` once the recording runs")
-	flags.BoolVar(&f.redact, "redact", false, "write pseudonyms instead of addresses and host names")
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
 	flags.IntVar(&f.ringMiB, "ring-buffer", f.ringMiB, "size of the kernel's ring buffer in `MiB`, a power of two")
+	flags.IntVar(&f.limits.MaxProcesses, "max-processes", f.limits.MaxProcesses, "record `N` processes at most at once")
 	flags.IntVar(&f.limits.MaxGoroutines, "max-goroutines", f.limits.MaxGoroutines, "keep track of `N` goroutines at most")
 	flags.IntVar(&f.limits.MaxFDs, "max-fds", f.limits.MaxFDs, "keep track of `N` descriptors at most")
 	flags.IntVar(&f.limits.MaxStacks, "max-stacks", f.limits.MaxStacks, "keep `N` different stacks at most")
-	_ = flags.MarkHidden("ready-file")
 }
 
 func newRecord() *cobra.Command {
 	flags := newRecordFlags()
 	c := &cobra.Command{
-		Use:   "record [-p PID | --name NAME | -- COMMAND [ARG...]]",
-		Short: "Record the waits of a Go program into a file",
-		Long: `Records the waits of a running Go program, or of a command that it starts, into
+		Use:   "record [-p PID,... | --name NAME | -- COMMAND [ARG...]]",
+		Short: "Record the waits of Go programs into a file",
+		Long: `Records the waits of running Go programs, or of a command that it starts, into
 a file that netpolltrace report reads. On a terminal, without -o, the report is
 printed at the end.
+
+Several processes make one recording: -p 41,57 names them, and --name takes all
+that run a program. A process that -p names must be one that can be recorded; of
+those that have a name, the others are left out.
 
 Mode io shows the waits in the netpoller, all every wait of every goroutine, at
 a higher price; auto is the one that suits, at present always io. Recording takes
@@ -86,7 +72,7 @@ root, or the capabilities that netpolltrace doctor names.
 A command's output and exit status pass through; 125 means that it could not be
 recorded, 126 that it could not be run, 127 that it was not found.`,
 		Example: `  netpolltrace record -p 4171 -d 30s
-  netpolltrace record --name checkout-api -o waits.json
+  netpolltrace record --name checkout-api --name stock-api -o waits.json
   netpolltrace record -- ./checkout-api --port 8080
   go test -exec 'netpolltrace record --' ./...`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -96,12 +82,7 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 				}
 				return recordCommand(c, flags, args)
 			}
-			target, err := flags.target.open()
-			if err != nil {
-				return err
-			}
-			defer target.Close()
-			return recordProcess(c.Context(), flags, target, flags.output == "" && onTerminal(os.Stdout))
+			return recordProcesses(c.Context(), flags, flags.shows())
 		},
 	}
 	c.Flags().SetInterspersed(false)
@@ -118,302 +99,142 @@ func notACommand(word string) error {
 	return fmt.Errorf("record takes a process as --name %q, and a command after --", word)
 }
 
-// recordNamed is netpolltrace PID|NAME: record and report with their defaults.
-func recordNamed(c *cobra.Command, word string) error {
-	target, err := openNamed(word)
+// recordWord is netpolltrace PID|NAME: record and report with their defaults.
+func recordWord(c *cobra.Command, word string) error {
+	flags := newRecordFlags()
+	flags.target.word(word)
+	f, err := flags.target.find()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (commands: netpolltrace --help)", err)
 	}
-	defer target.Close()
-	return recordProcess(c.Context(), newRecordFlags(), target, true)
+	return recordFound(c.Context(), flags, f, true)
 }
 
-// recordProcess records a process that runs already.
-func recordProcess(ctx context.Context, flags *recordFlags, target *process.Process, show bool) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	r, err := openRecording(flags, target, show, false)
+// recordProcesses records processes that run already: those that the flags name.
+func recordProcesses(ctx context.Context, flags *recordFlags, show bool) error {
+	f, err := flags.target.find()
 	if err != nil {
 		return err
 	}
-	if flags.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, flags.duration)
-		defer cancel()
+	return recordFound(ctx, flags, f, show)
+}
+
+func recordFound(ctx context.Context, flags *recordFlags, f *found, show bool) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := openFound(flags, f, show)
+	if err != nil {
+		return err
 	}
 	return r.run(ctx)
 }
 
-// recordCommand records a command from its first instruction to its end, and
-// ends as it did.
-func recordCommand(c *cobra.Command, flags *recordFlags, args []string) error {
-	if flags.target.given() {
-		return &exitError{process.StatusTrouble, errors.New("both a process and a command are given: give one of them")}
-	}
-	if !c.Flags().Changed("duration") {
-		flags.duration = 0
-	}
-	command := exec.Command(args[0], args[1:]...)
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child, err := process.Start(command)
-	if err != nil {
-		return startFailed(err)
-	}
-	status, err := recordChild(c.Context(), flags, child)
-	if err != nil {
-		return &exitError{process.StatusTrouble, err}
-	}
-	if status != 0 {
-		return &exitError{status, nil}
-	}
-	return nil
+// attachedRun is a recording by probes, and the processes that it holds open.
+type attachedRun struct {
+	*recordingRun
+	recorder  *recorder.Recorder
+	processes []*process.Process
 }
 
-func startFailed(err error) error {
-	var start *process.StartError
-	if errors.As(err, &start) {
-		return &exitError{start.Status, err}
+// openFound attaches to the processes that were found, and opens the output.
+func openFound(flags *recordFlags, f *found, show bool) (*attachedRun, error) {
+	say := newLiveLine(os.Stderr, false).say
+	if err := f.limit(flags.limits.MaxProcesses, say); err != nil {
+		return nil, err
 	}
-	return &exitError{process.StatusTrouble, err}
-}
-
-// recordChild records a child that stands before its first instruction. What
-// goes wrong with the recording later on does not touch the child.
-func recordChild(ctx context.Context, flags *recordFlags, child *process.Child) (status int, err error) {
-	r, err := openChild(flags, child)
+	processes, err := f.openAll(say)
 	if err != nil {
-		return 0, errors.Join(err, child.Signal(os.Kill), waitKilled(child))
+		return nil, err
 	}
-	// Ctrl-C reaches the child by itself, and the recording ends with it; a
-	// SIGTERM is ours alone, so it is passed on.
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	go func() {
-		for s := range signals {
-			if s == syscall.SIGTERM {
-				_ = child.Signal(s) // it may have ended
-			}
+	return openRecording(flags, processes, show, func(r *recorder.Recorder) error {
+		added, err := use(f, processes, say, func(p *process.Process) (*process.Process, error) {
+			return p, addProcess(r, p, flags, false)
+		})
+		if err != nil {
+			return err
 		}
-	}()
-	if err := child.Resume(); err != nil {
-		return 0, err
-	}
-	if flags.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, flags.duration)
-		defer cancel()
-	}
-	recorded := make(chan error, 1)
-	go func() { recorded <- r.run(ctx) }()
-	status, err = child.Wait()
-	return status, errors.Join(err, <-recorded)
+		if len(f.names) > 0 && len(f.pids) > 1 {
+			say(fmt.Sprintf("recording %d of %d processes called %s: %s", len(added), len(f.pids), f.called(), pidsOf(added)))
+		}
+		sayStopped(added, say)
+		return nil
+	})
 }
 
-func waitKilled(child *process.Child) error {
-	_, err := child.Wait()
+// addProcess attaches to a process. A fresh one has not run its first
+// instruction yet.
+func addProcess(r *recorder.Recorder, p *process.Process, flags *recordFlags, fresh bool) error {
+	options := recorder.TargetOptions{Mode: flags.mode, Fresh: fresh}
+	if flags.args {
+		var err error
+		if options.Args, err = p.Args(); err != nil {
+			return err
+		}
+	}
+	_, err := r.Add(p, options)
 	return err
 }
 
-func openChild(flags *recordFlags, child *process.Child) (*recordingRun, error) {
-	target, err := process.Open(child.PID())
-	if err != nil {
-		return nil, err
-	}
-	return openRecording(flags, target, flags.output == "" && onTerminal(os.Stdout), true)
-}
-
-// recordingRun is a recording from its start to its report.
-type recordingRun struct {
-	session *session.Session
-	live    *liveLine
-	file    string            // the recording's name; empty if none is written
-	writer  *recording.Writer // nil if none is written
-	report  *reporter         // nil if none is wanted
-	out     string            // where the report goes; empty is stdout
-	format  render.Format
-}
-
-// openRecording attaches to the target and opens the output. Nothing is created
-// before it is sure that there is something to record.
-func openRecording(flags *recordFlags, target *process.Process, show, fresh bool) (*recordingRun, error) {
-	r := &recordingRun{live: &liveLine{out: os.Stderr, terminal: onTerminal(os.Stderr)}}
-	if err := r.chooseOutput(flags, target, show); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(canCreate(r.file), canCreate(r.out)); err != nil {
-		return nil, err
-	}
-	config := session.Config{
-		Mode: flags.mode, Backend: flags.backend, Limits: flags.limits,
-		MaxOverhead: float64(flags.maxOverhead), Fresh: fresh, Tool: version(), Progress: r.live.show,
-	}
-	config.Limits.RingBuffer = flags.ringMiB << 20
-	if flags.args {
-		args, err := target.Args()
-		if err != nil {
-			return nil, err
-		}
-		config.Args = args
-	}
+// openRecording makes a recording of some processes; attach adds them to it.
+// Nothing is created before it is sure that there is something to record. The
+// processes are closed with the recording, also where it cannot be opened.
+func openRecording(flags *recordFlags, processes []*process.Process, show bool, attach func(*recorder.Recorder) error) (*attachedRun, error) {
+	r := &attachedRun{processes: processes}
 	var err error
-	if r.session, err = session.Open(target, config); err != nil {
-		return nil, err
+	if r.recordingRun, err = newRecordingRun(&flags.recordingFlags, namesOf(processes), show); err != nil {
+		return nil, errors.Join(err, r.close())
 	}
-	if err := r.openOutput(flags); err != nil {
-		return nil, errors.Join(err, r.session.Close())
+	if r.recorder, err = recorder.Open(flags.options()); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	if err := attach(r.recorder); err != nil {
+		return nil, errors.Join(err, r.recorder.Close(), r.close())
+	}
+	if err := r.begin(r.recorder); err != nil {
+		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
 }
 
-// chooseOutput settles what is written where.
-func (r *recordingRun) chooseOutput(flags *recordFlags, target *process.Process, show bool) error {
-	switch {
-	case flags.reportOnly:
-	case flags.output == recording.Standard && onTerminal(os.Stdout):
-		return errors.New("a recording is no text for a terminal: pipe it, such as into netpolltrace report -, or give -o FILE")
-	case flags.output == "":
-		r.file = recording.DefaultName(target.Name, time.Now())
-	case flags.output == recording.Standard || filepath.Ext(flags.output) == filepath.Ext(recording.Extension):
-		r.file = flags.output
-	default:
-		format, err := render.ByPath(flags.output)
-		if err != nil {
-			return fmt.Errorf("%w %s (the recording itself)", err, filepath.Ext(recording.Extension))
-		}
-		r.format, r.out, show = format, flags.output, true
-	}
-	if !show {
-		return nil
-	}
-	if r.format.Name == "" {
-		var err error
-		if r.format, err = render.ByName("table"); err != nil {
-			return err
-		}
-	}
-	var err error
-	r.report, err = newReporter(r.format, reportOptions{})
-	return err
+func (f *recordFlags) options() recorder.Options {
+	options := recorder.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Tool: version()}
+	options.Limits.RingBuffer = f.ringMiB << 20
+	return options
 }
 
-// canCreate refuses an output that is there already, or whose folder takes none:
-// before a probe is attached, and not when a report is written at the end.
-func canCreate(path string) error {
-	if path == "" || path == recording.Standard {
-		return nil
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return taken(path)
-	}
-	folder := filepath.Dir(path)
-	if err := unix.Access(folder+"/", unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("nothing can be created in %s: %w: choose another folder", folder, err)
-	}
-	return nil
+func (r *attachedRun) run(ctx context.Context) error {
+	return errors.Join(r.recordingRun.run(ctx, process.WatchHost), r.close())
 }
 
-func (r *recordingRun) openOutput(flags *recordFlags) error {
-	if r.file != "" {
-		options := recording.Options{Redact: flags.redact, Owner: sudoOwner(os.LookupEnv)}
-		var err error
-		if r.writer, err = recording.Create(r.file, r.session.Meta(), options); err != nil {
-			return err
+func (r *attachedRun) close() error {
+	var errs []error
+	for _, p := range r.processes {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func namesOf(processes []*process.Process) []string {
+	var names []string
+	for _, p := range processes {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func pidsOf(processes []*process.Process) string {
+	var pids []string
+	for _, p := range processes {
+		pids = append(pids, strconv.Itoa(p.PID))
+	}
+	return strings.Join(pids, ", ")
+}
+
+// sayStopped tells of processes that do nothing until somebody continues them.
+func sayStopped(processes []*process.Process, say func(string)) {
+	for _, p := range processes {
+		if p.Stopped() {
+			say(fmt.Sprintf("process %d (%s) is stopped: it is recorded from when it continues (kill -CONT %d)", p.PID, p.Name, p.PID))
 		}
 	}
-	if flags.readyFile != "" {
-		if err := os.WriteFile(flags.readyFile, nil, 0o600); err != nil {
-			return fmt.Errorf("creating the ready file: %w", err)
-		}
-	}
-	return nil
-}
-
-// run records, and reports at the end.
-func (r *recordingRun) run(ctx context.Context) error {
-	var sinks tee
-	if r.writer != nil {
-		sinks = append(sinks, r.writer)
-	}
-	if r.report != nil {
-		sinks = append(sinks, r.report)
-	}
-	err := r.session.Run(ctx, sinks)
-	r.live.clear()
-	err = errors.Join(err, r.session.Close())
-	if r.writer != nil {
-		err = errors.Join(err, r.writer.Close())
-	}
-	if err != nil {
-		return err
-	}
-	if r.file != "" && r.file != recording.Standard {
-		r.live.say("recorded into " + render.Printable(r.file))
-	}
-	if r.report == nil {
-		return nil
-	}
-	return r.report.print(r.out, *r.session.Meta())
-}
-
-// tee hands everything to several sinks.
-type tee []wait.Sink
-
-func (t tee) Wait(w *wait.Wait) error {
-	for _, sink := range t {
-		if err := sink.Wait(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t tee) Event(e *wait.Event) error {
-	for _, sink := range t {
-		if err := sink.Event(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func list[T ~string](choices []T) string {
-	texts := make([]string, len(choices))
-	for i, choice := range choices {
-		texts[i] = string(choice)
-	}
-	return strings.Join(slices.Clip(texts), ", ")
-}
-
-// choice is a flag that takes one of several words.
-type choice[T ~string] struct {
-	value   *T
-	choices []T
-	what    string // for help
-}
-
-func (c *choice[T]) String() string { return string(*c.value) }
-func (c *choice[T]) Type() string   { return c.what }
-
-func (c *choice[T]) Set(text string) error {
-	if !slices.Contains(c.choices, T(text)) {
-		return fmt.Errorf("choose one of %s", list(c.choices))
-	}
-	*c.value = T(text)
-	return nil
-}
-
-// percentage is a flag like 5%, kept as a share.
-type percentage float64
-
-func (p *percentage) String() string { return strconv.FormatFloat(100*float64(*p), 'g', -1, 64) + "%" }
-func (p *percentage) Type() string   { return "PERCENT" }
-
-func (p *percentage) Set(text string) error {
-	value, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-	if err != nil || value < 0 || value > 100 {
-		return fmt.Errorf("%q is not a percentage such as 5%%", text)
-	}
-	*p = percentage(value / 100)
-	return nil
 }

@@ -11,10 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -116,10 +115,13 @@ func openSession(_ context.Context, args []string) error {
 		return err
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: wait.ModeIO, Limits: probes.DefaultOptions()})
+	source, err := recorder.Open(recorder.Options{Mode: wait.ModeIO})
 	if err != nil {
 		return err
 	}
+	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+		return errors.Join(err, source.Close())
+	}
 	fmt.Println(time.Since(began))
-	return s.Close()
+	return source.Close()
 }

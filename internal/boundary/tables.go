@@ -24,7 +24,10 @@ var packages = []boundary{
 	{folder: "process", ours: "gobinary internal/rights wait"},
 	{folder: "bpf"},
 	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
-	{folder: "session", ours: "gobinary probes process wait"},
+	{folder: "internal/recorder", ours: "gobinary probes process wait"},
+
+	// One recording from start to end; it knows sources by their interface only.
+	{folder: "session", ours: "wait", portable: true},
 
 	// What was recorded: nothing here knows where waits come from.
 	{folder: "recording", ours: "wait wait/column", portable: true},
@@ -38,7 +41,7 @@ var packages = []boundary{
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",
-		ours: "findings gobinary internal/doctor internal/workload probes process recording " +
+		ours: "findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
 			"report report/render session wait",
 		portable: true,
 	},
@@ -52,7 +55,7 @@ var packages = []boundary{
 	{folder: "internal/vm"},
 	{folder: "internal/vm/guest"},
 	{folder: "internal/vm/init"},
-	{folder: "internal/bench", ours: "gobinary internal/testprogram internal/truth probes process recording session wait"},
+	{folder: "internal/bench", ours: "gobinary internal/recorder internal/testprogram internal/truth probes process recording wait"},
 }
 
 // libraries says which folders may import a module of others, separated by spaces.
@@ -67,7 +70,7 @@ var libraries = map[string]string{
 	"github.com/spf13/pflag":            "cmd/netpolltrace",
 	"golang.org/x/arch":                 "gobinary",
 	"golang.org/x/exp":                  "internal/truth",
-	"golang.org/x/sync":                 "internal/doctor session",
-	"golang.org/x/sys":                  "cmd/netpolltrace internal/doctor internal/rights internal/vm/init probes process session",
+	"golang.org/x/sync":                 "internal/doctor internal/recorder session",
+	"golang.org/x/sys":                  "cmd/netpolltrace internal/doctor internal/recorder internal/rights internal/vm/init probes process",
 	"golang.org/x/term":                 "cmd/netpolltrace",
 }

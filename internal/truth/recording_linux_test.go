@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -66,7 +66,7 @@ func start(t *testing.T, path string, args ...string) *testprogram.Process {
 	return program
 }
 
-// recording is what a session saw of a program.
+// recording is what was recorded of a program.
 type recording struct {
 	truth.Gather
 	meta wait.Meta
@@ -81,16 +81,19 @@ func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands
 		t.Fatal(err)
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: mode, Limits: probes.DefaultOptions()})
+	source, err := recorder.Open(recorder.Options{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer source.Close()
+	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	r := &recording{meta: *s.Meta()}
+	r := &recording{meta: *source.Meta()}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, &r.Gather) }()
+	go func() { ended <- session.Run(ctx, source, &r.Gather, session.Config{}) }()
 	var result testprogram.Result
 	for _, command := range commands {
 		if result, err = program.Do(command...); err != nil {

@@ -2,7 +2,6 @@ package workload_test
 
 import (
 	"bufio"
-	"context"
 	"os"
 	"os/exec"
 	"slices"
@@ -10,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/internal/workload"
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -61,15 +60,16 @@ func recordShop(t *testing.T) []wait.Wait {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	s, err := session.Open(target, session.Config{Mode: wait.ModeAll, Limits: probes.DefaultOptions()})
+	source, err := recorder.Open(recorder.Options{Mode: wait.ModeAll})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	ctx, stop := context.WithTimeout(t.Context(), recorded)
-	defer stop()
+	defer source.Close()
+	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	var seen truth.Gather
-	if err := s.Run(ctx, &seen); err != nil {
+	if err := session.Run(t.Context(), source, &seen, session.Config{Duration: recorded}); err != nil {
 		t.Fatal(err)
 	}
 	stdin.Close()

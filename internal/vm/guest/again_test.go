@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -106,17 +106,17 @@ func openToUsers(t *testing.T) {
 
 // recordEverywhere records with what the machine offers here.
 func recordEverywhere(t *testing.T) {
-	config := session.Config{Mode: wait.ModeIO, Features: known}
+	options := recorder.Options{Mode: wait.ModeIO, Features: known}
 	t.Run("waits", func(t *testing.T) {
 		program := launch(t, "truthful")
 		defer program.Close()
-		checkTruthful(t, program, config)
+		checkTruthful(t, program, options)
 	})
-	t.Run("peers", func(t *testing.T) { recordChurn(t, config) })
+	t.Run("peers", func(t *testing.T) { recordChurn(t, options) })
 	t.Run("threads", func(t *testing.T) {
 		program := launch(t, "threads", "-threads=8")
 		defer program.Close()
-		r, _ := record(t, program, config, []string{"run", "5"})
+		r, _ := record(t, program, options, []string{"run", "5"})
 		checkThreads(t, r, 8, 5)
 		for _, w := range r.Waits {
 			if w.TID < 0 {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -47,7 +48,7 @@ func launch(t *testing.T, name string, args ...string) *testprogram.Process {
 	return program
 }
 
-// recording is what a session saw of a program.
+// recording is what was recorded of a program.
 type recording struct {
 	truth.Gather
 	meta wait.Meta
@@ -55,24 +56,26 @@ type recording struct {
 
 // record attaches to a program, has it obey commands, and detaches. It returns
 // the results of the commands.
-func record(t *testing.T, program *testprogram.Process, config session.Config, commands ...[]string) (*recording, []testprogram.Result) {
+func record(t *testing.T, program *testprogram.Process, options recorder.Options, commands ...[]string) (*recording, []testprogram.Result) {
 	t.Helper()
 	target, err := process.Open(program.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	config.Limits = probes.DefaultOptions()
-	s, err := session.Open(target, config)
+	source, err := recorder.Open(options)
 	if err != nil {
 		t.Fatalf("%+v", err) // with the verifier's log
 	}
-	defer s.Close()
+	defer source.Close()
+	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+		t.Fatalf("%+v", err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	r := &recording{meta: *s.Meta()}
+	r := &recording{meta: *source.Meta()}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, &r.Gather) }()
+	go func() { ended <- session.Run(ctx, source, &r.Gather, session.Config{}) }()
 	var results []testprogram.Result
 	for _, command := range commands {
 		result, err := program.Do(command...)

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -50,7 +50,7 @@ func TestBackends(t *testing.T) {
 			case has(socketTracepoints):
 				sees = seesSockets
 			}
-			recordAll(t, session.Config{Backend: b.name, Features: known}, sees)
+			recordAll(t, recorder.Options{Backend: b.name, Features: known}, sees)
 		})
 	}
 }
@@ -64,14 +64,14 @@ func TestUprobes(t *testing.T) {
 			if !has(way.name) {
 				t.Skipf("this kernel has no %s", way.name)
 			}
-			config := session.Config{Features: features(t, way.other)}
+			options := recorder.Options{Features: features(t, way.other)}
 			for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 				t.Run(string(mode), func(t *testing.T) {
-					config.Mode = mode
-					recordTruthful(t, config, seesEveryEdge)
+					options.Mode = mode
+					recordTruthful(t, options, seesEveryEdge)
 				})
 			}
-			t.Run("threads", func(t *testing.T) { recordThreads(t, config) })
+			t.Run("threads", func(t *testing.T) { recordThreads(t, options) })
 		})
 	}
 }
@@ -95,39 +95,39 @@ func TestReadiness(t *testing.T) {
 			if !has(source.way) {
 				t.Skipf("this kernel has no %s", source.way)
 			}
-			recordTruthful(t, session.Config{Mode: wait.ModeIO, Features: features(t, source.refused...)}, source.sees)
+			recordTruthful(t, recorder.Options{Mode: wait.ModeIO, Features: features(t, source.refused...)}, source.sees)
 		})
 	}
 }
 
 // recordAll records every program that knows something of itself.
-func recordAll(t *testing.T, config session.Config, sees sight) {
+func recordAll(t *testing.T, options recorder.Options, sees sight) {
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
-		config.Mode = mode
+		options.Mode = mode
 		t.Run(string(mode), func(t *testing.T) {
-			t.Run("waits", func(t *testing.T) { recordTruthful(t, config, sees) })
-			t.Run("split", func(t *testing.T) { recordDelays(t, config, sees) })
+			t.Run("waits", func(t *testing.T) { recordTruthful(t, options, sees) })
+			t.Run("split", func(t *testing.T) { recordDelays(t, options, sees) })
 		})
 	}
-	config.Mode = wait.ModeIO
-	t.Run("peers", func(t *testing.T) { recordChurn(t, config) })
-	t.Run("stacks", func(t *testing.T) { recordTwoLines(t, config) })
+	options.Mode = wait.ModeIO
+	t.Run("peers", func(t *testing.T) { recordChurn(t, options) })
+	t.Run("stacks", func(t *testing.T) { recordTwoLines(t, options) })
 }
 
-func recordTruthful(t *testing.T, config session.Config, sees sight) {
+func recordTruthful(t *testing.T, options recorder.Options, sees sight) {
 	program := launch(t, "truthful")
 	defer program.Close()
-	checkParts(t, checkTruthful(t, program, config), sees)
+	checkParts(t, checkTruthful(t, program, options), sees)
 }
 
 // checkTruthful records the program truthful and holds that against what it knows
 // of itself.
-func checkTruthful(t *testing.T, program *testprogram.Process, config session.Config) *recording {
+func checkTruthful(t *testing.T, program *testprogram.Process, options recorder.Options) *recording {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "trace")
-	r, did := record(t, program, config, []string{"run", "30", file})
+	r, did := record(t, program, options, []string{"run", "30", file})
 	t.Logf("%q", r.meta.Probes)
-	checkAgainstTrace(t, r, file, config.Mode)
+	checkAgainstTrace(t, r, file, options.Mode)
 	if err := truth.CheckOutcomes(r.Waits, did[0]); err != nil {
 		t.Error(err)
 	}
@@ -139,34 +139,34 @@ func checkTruthful(t *testing.T, program *testprogram.Process, config session.Co
 // some hundred microseconds of it.
 const otherDelay = 4 * time.Millisecond
 
-func recordDelays(t *testing.T, config session.Config, sees sight) {
+func recordDelays(t *testing.T, options recorder.Options, sees sight) {
 	program := launch(t, "delays", "-delay", otherDelay.String())
 	defer program.Close()
-	r, _ := record(t, program, config,
+	r, _ := record(t, program, options,
 		[]string{"network", "10"}, []string{"netpoll", "10"}, []string{"queue", "20"}, []string{"sched", "10"}, []string{"channel", "10"})
-	checkDelays(t, r, config.Mode, sees)
+	checkDelays(t, r, options.Mode, sees)
 }
 
-func recordChurn(t *testing.T, config session.Config) {
+func recordChurn(t *testing.T, options recorder.Options) {
 	log := filepath.Join(t.TempDir(), "log")
 	program := launch(t, "churn")
 	defer program.Close()
-	r, _ := record(t, program, config, []string{"run", "500", log})
+	r, _ := record(t, program, options, []string{"run", "500", log})
 	checkEnds(t, r, log)
 }
 
-func recordTwoLines(t *testing.T, config session.Config) {
+func recordTwoLines(t *testing.T, options recorder.Options) {
 	program := launch(t, "twolines")
 	defer program.Close()
-	r, did := record(t, program, config, []string{"run", "10"})
+	r, did := record(t, program, options, []string{"run", "10"})
 	checkLines(t, r, did[0])
 }
 
-func recordThreads(t *testing.T, config session.Config) {
+func recordThreads(t *testing.T, options recorder.Options) {
 	const threads, rounds = 32, 10
-	config.Mode = wait.ModeIO
+	options.Mode = wait.ModeIO
 	program := launch(t, "threads", "-threads", strconv.Itoa(threads))
 	defer program.Close()
-	r, _ := record(t, program, config, []string{"run", strconv.Itoa(rounds)})
+	r, _ := record(t, program, options, []string{"run", strconv.Itoa(rounds)})
 	checkThreads(t, r, threads, rounds)
 }

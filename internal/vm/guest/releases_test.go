@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
-	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -31,7 +31,7 @@ func TestReleases(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer program.Close()
-				checkTruthful(t, program, session.Config{Mode: mode, Features: known})
+				checkTruthful(t, program, recorder.Options{Mode: mode, Features: known})
 			})
 		}
 	}

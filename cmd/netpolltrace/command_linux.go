@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netpolltrace/netpolltrace/internal/recorder"
+	"github.com/netpolltrace/netpolltrace/process"
+)
+
+// recordCommand records a command from its first instruction to its end, and
+// ends as it did.
+func recordCommand(c *cobra.Command, flags *recordFlags, args []string) error {
+	if flags.target.given() {
+		return &exitError{process.StatusTrouble, errors.New("both a process and a command are given: give one of them")}
+	}
+	if !c.Flags().Changed("duration") {
+		flags.duration = 0
+	}
+	command := exec.Command(args[0], args[1:]...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	child, err := process.Start(command)
+	if err != nil {
+		return startFailed(err)
+	}
+	status, err := recordChild(c.Context(), flags, child)
+	if err != nil {
+		return &exitError{process.StatusTrouble, err}
+	}
+	if status != 0 {
+		return &exitError{status, nil}
+	}
+	return nil
+}
+
+func startFailed(err error) error {
+	var start *process.StartError
+	if errors.As(err, &start) {
+		return &exitError{start.Status, err}
+	}
+	return &exitError{process.StatusTrouble, err}
+}
+
+// recordChild records a child that stands before its first instruction. What
+// goes wrong with the recording later on does not touch the child.
+func recordChild(ctx context.Context, flags *recordFlags, child *process.Child) (status int, err error) {
+	r, err := openChild(flags, child)
+	if err != nil {
+		return 0, errors.Join(err, child.Signal(os.Kill), waitKilled(child))
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	defer passSignals(child, ended, stop)()
+	if err := child.Resume(); err != nil {
+		return 0, err
+	}
+	recorded := make(chan error, 1)
+	go func() { recorded <- r.run(ctx) }()
+	status, err = child.Wait()
+	close(ended)
+	return status, errors.Join(err, <-recorded)
+}
+
+// passSignals passes signals on to the child until the function that it returns
+// is called. Ctrl-C reaches the child by itself, and the recording ends with it;
+// a SIGTERM is ours alone. Once the child has ended, what it left behind may
+// still be recorded: then either ends the recording.
+func passSignals(child *process.Child, ended <-chan struct{}, stop context.CancelFunc) (done func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for s := range signals {
+			select {
+			case <-ended:
+				stop()
+			default:
+				if s == syscall.SIGTERM {
+					_ = child.Signal(s) // it may have ended
+				}
+			}
+		}
+	}()
+	return func() { signal.Stop(signals) }
+}
+
+func waitKilled(child *process.Child) error {
+	_, err := child.Wait()
+	return err
+}
+
+func openChild(flags *recordFlags, child *process.Child) (*attachedRun, error) {
+	p, err := process.Open(child.PID())
+	if err != nil {
+		return nil, err
+	}
+	return openRecording(flags, []*process.Process{p}, flags.shows(), func(r *recorder.Recorder) error {
+		return addProcess(r, p, flags, true)
+	})
+}

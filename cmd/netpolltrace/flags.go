@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// choice is a flag that takes one of several words.
+type choice[T ~string] struct {
+	value   *T
+	choices []T
+	what    string // for help
+}
+
+func (c *choice[T]) String() string { return string(*c.value) }
+func (c *choice[T]) Type() string   { return c.what }
+
+func (c *choice[T]) Set(text string) error {
+	if !slices.Contains(c.choices, T(text)) {
+		return fmt.Errorf("choose one of %s", list(c.choices))
+	}
+	*c.value = T(text)
+	return nil
+}
+
+func list[T ~string](choices []T) string {
+	texts := make([]string, len(choices))
+	for i, choice := range choices {
+		texts[i] = string(choice)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// percentage is a flag like 5%, kept as a share.
+type percentage float64
+
+func (p *percentage) String() string { return strconv.FormatFloat(100*float64(*p), 'g', -1, 64) + "%" }
+func (p *percentage) Type() string   { return "PERCENT" }
+
+func (p *percentage) Set(text string) error {
+	value, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || value < 0 || value > 100 {
+		return fmt.Errorf("%q is not a percentage such as 5%%", text)
+	}
+	*p = percentage(value / 100)
+	return nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/report/render"
+	"github.com/netpolltrace/netpolltrace/session"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// liveLine is the line on stderr that says how a recording is getting on. On a
+// terminal it is written over itself; elsewhere only warnings are printed.
+type liveLine struct {
+	out      io.Writer
+	terminal bool
+	warned   map[*wait.Process]bool // that the probes cost them too much
+	width    int                    // of what stands there now
+}
+
+func newLiveLine(out io.Writer, terminal bool) *liveLine {
+	return &liveLine{out: out, terminal: terminal, warned: make(map[*wait.Process]bool)}
+}
+
+func (l *liveLine) show(p session.Progress) {
+	for _, process := range p.Processes {
+		l.warn(process)
+	}
+	if !l.terminal {
+		return
+	}
+	line := fmt.Sprintf("%4.0f s%s  %8.0f waits/s  %d lost  probe cost %s",
+		p.Elapsed.Round(time.Second).Seconds(), several(&p), p.PerSecond, p.Lost, cost(&p))
+	fmt.Fprintf(l.out, "\r%-*s", l.width, line)
+	l.width = len(line)
+}
+
+// warn says once of each process that it costs more than it may.
+func (l *liveLine) warn(p session.ProcessProgress) {
+	if !p.OverBudget || l.warned[p.Process] {
+		return
+	}
+	l.warned[p.Process] = true
+	l.say(fmt.Sprintf("warning: the probes cost process %d (%s) %.1f %% of its CPU time, more than --max-overhead allows",
+		p.Process.PID, p.Process.Name, 100*p.Overhead))
+}
+
+// several is the number of processes if it is not one.
+func several(p *session.Progress) string {
+	if len(p.Processes) == 1 {
+		return ""
+	}
+	return fmt.Sprintf("  %d processes", len(p.Processes))
+}
+
+// cost is the share of the CPU time that the probes take of all processes
+// together, and of that of which they take most if there are several.
+func cost(p *session.Progress) string {
+	all := percent(p.Overhead)
+	if len(p.Processes) < 2 || p.Overhead == session.NotKnown {
+		return all
+	}
+	most := slices.MaxFunc(p.Processes, func(a, b session.ProcessProgress) int { return cmp.Compare(a.Overhead, b.Overhead) })
+	return fmt.Sprintf("%s, %s of %d", all, percent(most.Overhead), most.Process.PID)
+}
+
+// say prints a line of its own. Names in it may be a stranger's.
+func (l *liveLine) say(text string) {
+	l.clear()
+	fmt.Fprintln(l.out, "netpolltrace:", render.Printable(text))
+}
+
+func (l *liveLine) clear() {
+	if l.width > 0 {
+		fmt.Fprintf(l.out, "\r%*s\r", l.width, "")
+		l.width = 0
+	}
+}
+
+func percent(share float64) string {
+	if share < 0 {
+		return "not known"
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
