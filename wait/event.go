@@ -60,7 +60,7 @@ type Detail interface {
 type CPU struct {
 	Interval   time.Duration `json:"interval_ns,omitempty"`
 	GOMAXPROCS int           `json:"gomaxprocs,omitempty"`
-	Quota      float64       `json:"quota_cpus,omitempty"` // the least of all limits
+	Quota      float64       `json:"quota_cpus,omitempty"` // the lowest of all limits
 	Online     int           `json:"online_cpus,omitempty"`
 	Allowed    int           `json:"allowed_cpus,omitempty"` // by the CPU mask
 }

@@ -159,7 +159,7 @@ type Wait struct {
 	Local   string // address as text; empty when not known
 	Peer    string
 
-	// RTT (smoothed) and MinRTT (the least of the last minutes), both in
+	// RTT (smoothed) and MinRTT (the minimum of the last minutes), both in
 	// microseconds, and Retransmits (during the wait) are of the TCP socket, and
 	// mean something only if HasTCP is set. A peer that acknowledges a request
 	// only with its answer makes RTT as long as it takes to answer; MinRTT is
