@@ -65,8 +65,8 @@ func (s *session) expect(want ...string) {
 }
 
 var (
-	cacheStack   = &wait.Stack{Func: "example.org/shop/cache.Get", Line: "/src/shop/cache/cart.go:88", Funcs: "main.main;cache.Get"}
-	driverStack  = &wait.Stack{Func: "example.org/redis.read", Line: "/go/pkg/mod/example.org/redis@v1.2.3/conn.go:40", Funcs: "main.main;redis.read"}
+	cacheStack   = &wait.Stack{Func: "example.org/shop/cache.Get", Line: "/src/shop/cache/cart.go:88", Funcs: "main.main;cache.Get", Own: "main.main;cache.Get"}
+	driverStack  = &wait.Stack{Func: "example.org/redis.read", Line: "/go/pkg/mod/example.org/redis@v1.2.3/conn.go:40", Funcs: "redis.read"}
 	libraryStack = &wait.Stack{Func: "net/http.(*persistConn).readLoop", Line: "/go/src/net/http/transport.go:2218", Funcs: "readLoop"}
 )
 

@@ -105,22 +105,9 @@ func (s *slowPeer) stats(w *wait.Wait) *peerStats {
 // Event implements [wait.Sink].
 func (s *slowPeer) Event(*wait.Event) error { return nil }
 
-// isLibrary tells whether a stack's line is in the standard library or in a
-// module that the program depends on. The go command keeps those in folders
-// that end in @version, or below vendor; without -trimpath the folders before
-// are the machine's.
-func isLibrary(stack *wait.Stack) bool {
-	if stack == nil || strings.Contains(stack.Line, "@v") || strings.Contains(stack.Line, "/vendor/") {
-		return true
-	}
-	// A line of the standard library stands in for stacks without another.
-	for _, prefix := range [...]string{"net.", "net/", "crypto/tls.", "internal/poll.", "bufio.", "io.", "runtime.", "syscall.", "os."} {
-		if strings.HasPrefix(stack.Func, prefix) {
-			return true
-		}
-	}
-	return false
-}
+// isLibrary tells whether a stack has no function of the program's own, so that
+// its line is a library's.
+func isLibrary(stack *wait.Stack) bool { return stack == nil || stack.Own == "" }
 
 func (s *slowPeer) answer() Answer {
 	slow := map[string]report.Finding{}
@@ -188,8 +175,12 @@ func (s *slowPeer) groups() []peerGroup {
 	return groups
 }
 
+// portOf is the port of a peer; the address of one that has none.
 func portOf(peer string) string {
-	return peer[strings.LastIndexByte(peer, ':')+1:]
+	if _, port, ok := wait.CutPort(peer); ok {
+		return port
+	}
+	return peer
 }
 
 // judge compares a peer with its siblings.
