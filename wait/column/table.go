@@ -107,8 +107,8 @@ func Table() []Column {
 }
 
 // appendPeer names whom the wait was for. Those who connect to a listening
-// port are one peer, since their own ports say nothing; a descriptor without
-// an address (a pipe) goes by its kind.
+// port are one peer, since their own ports say nothing; a descriptor of which
+// no peer is known (an event descriptor) goes by its kind.
 func appendPeer(b []byte, w *wait.Wait) []byte {
 	switch {
 	case w.Role == wait.RoleAccepted || w.Role == wait.RoleListening:
