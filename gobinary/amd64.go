@@ -2,6 +2,7 @@ package gobinary
 
 import (
 	"debug/elf"
+	"debug/macho"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -12,7 +13,8 @@ import (
 func newAMD64() *arch {
 	return &arch{
 		name:          "amd64",
-		machine:       elf.EM_X86_64,
+		elf:           elf.EM_X86_64,
+		macho:         macho.CpuAmd64,
 		relative:      uint32(elf.R_X86_64_RELATIVE),
 		g:             R14,
 		returnAddress: NoRegister,

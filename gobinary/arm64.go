@@ -2,6 +2,7 @@ package gobinary
 
 import (
 	"debug/elf"
+	"debug/macho"
 	"io"
 
 	"golang.org/x/arch/arm64/arm64asm"
@@ -11,7 +12,8 @@ import (
 func newARM64() *arch {
 	return &arch{
 		name:          "arm64",
-		machine:       elf.EM_AARCH64,
+		elf:           elf.EM_AARCH64,
+		macho:         macho.CpuArm64,
 		relative:      uint32(elf.R_AARCH64_RELATIVE),
 		g:             X28,
 		returnAddress: X30,

@@ -1,5 +1,5 @@
-// Package gobinary tells what a Go executable is like from its bytes alone:
-// its Go version, functions and lines (inlined calls included), the layout of
+// Package gobinary tells what a Go executable of Linux, macOS or FreeBSD is like
+// from its bytes alone, ELF or Mach-O: its Go version, functions and lines (inlined calls included), the layout of
 // the runtime's structures, and the instructions at which the netpoller can be
 // probed. Servers are built stripped, as PIE, with cgo and with PGO, so nothing
 // here needs a symbol table or DWARF: functions come from the pclntab that
@@ -15,11 +15,10 @@ package gobinary
 import (
 	"bytes"
 	"debug/buildinfo"
-	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -37,13 +36,14 @@ var ErrUnsupported = errors.New("unsupported Go executable")
 type Binary struct {
 	Path      string
 	GoVersion string // as runtime.Version prints it: go1.26.8
+	OS        string // as Go names it: linux, darwin or freebsd
 	Arch      string // as Go names it: amd64 or arm64
 	BuildID   string // Go's build ID; empty when the linker was told to leave it out
 	MainPath  string // import path of the main package; empty when not recorded
 	PIE       bool   // position-independent: a process loads it at a bias
 	Cgo       bool   // runtime/cgo is linked in: threads may run C code
 	Race      bool   // built with the race detector
-	Stripped  bool   // without a symbol table
+	Stripped  bool   // without a symbol table of Go's functions
 	HasDWARF  bool
 
 	version version
@@ -95,9 +95,6 @@ func (b *Binary) Close() error { return b.unmap() }
 
 // parse reads an executable's headers.
 func parse(data []byte) (*Binary, error) {
-	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
-		return nil, fmt.Errorf("%w for Linux: it is no ELF file; name the executable that runs, not a script that starts it", ErrNotGo)
-	}
 	img, err := newImage(data)
 	if err != nil {
 		return nil, err
@@ -128,12 +125,8 @@ func parse(data []byte) (*Binary, error) {
 
 // identify reads what the headers and the build information say.
 func (b *Binary) identify() (*buildinfo.BuildInfo, error) {
-	f := b.image.elf
-	if b.arch = archOf(f.Machine); b.arch == nil {
-		return nil, fmt.Errorf("%w: its architecture is %v; only amd64 and arm64 can be traced", ErrUnsupported, f.Machine)
-	}
+	b.arch = b.image.arch
 	b.Arch = b.arch.name
-	b.image.relative = b.arch.relative
 	info, err := buildinfo.Read(bytes.NewReader(b.image.data))
 	if err != nil {
 		return nil, fmt.Errorf("%w: it has no build information; name a program built by Go", ErrNotGo)
@@ -147,27 +140,33 @@ func (b *Binary) identify() (*buildinfo.BuildInfo, error) {
 		return nil, fmt.Errorf("%w: it was built by %s; build it with Go 1.%d or newer", ErrUnsupported, info.GoVersion, oldestMinor)
 	}
 	b.MainPath = info.Path
-	b.BuildID = goBuildID(f)
-	b.PIE = f.Type == elf.ET_DYN
-	b.Stripped = f.SectionByType(elf.SHT_SYMTAB) == nil
-	b.HasDWARF = f.Section(".debug_info") != nil || f.Section(".zdebug_info") != nil
+	b.OS = systemOf(info, b.image.system)
+	if !slices.Contains(systems[:], b.OS) {
+		return nil, fmt.Errorf("%w: it is for %s; only programs for Linux, macOS and FreeBSD can be traced", ErrUnsupported, b.OS)
+	}
+	b.BuildID = b.image.buildID
+	b.PIE = b.image.pie
+	b.Stripped = b.image.stripped
+	b.HasDWARF = b.image.hasDWARF
 	return info, nil
 }
 
-// goBuildID reads the note that Go's linker writes.
-func goBuildID(f *elf.File) string {
-	s := f.Section(".note.go.buildid")
-	if s == nil {
-		return ""
+// systems are those whose netpoller is known here.
+var systems = [...]string{"linux", "darwin", "freebsd"}
+
+// systemOf is the system that the executable was built for. Build systems other
+// than the go command may not record it; then the format of the file tells.
+func systemOf(info *buildinfo.BuildInfo, format string) string {
+	for _, s := range info.Settings {
+		if s.Key == "GOOS" {
+			return s.Value
+		}
 	}
-	note, err := s.Data()
-	const header = 16 // name's size, description's size, type, "Go\0\0"
-	if err != nil || len(note) < header || string(note[12:16]) != "Go\x00\x00" {
-		return ""
-	}
-	id := note[header:]
-	return string(id[:min(uint64(binary.LittleEndian.Uint32(note[4:])), uint64(len(id)))])
+	return format
 }
+
+// GoBefore tells whether the executable was built by a release before Go 1.minor.
+func (b *Binary) GoBefore(minor int) bool { return b.version.before(minor, 0) }
 
 // Func looks a function up by the name that the linker gave it.
 func (b *Binary) Func(name string) (Func, bool) {

@@ -26,6 +26,35 @@ func contents(t testing.TB) []byte {
 	return data
 }
 
+// contentsOf is a copy of a variant.
+func contentsOf(t testing.TB, name string) []byte {
+	t.Helper()
+	for _, v := range variants {
+		if v.name == name {
+			data, err := os.ReadFile(build(t, v, "").path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+	}
+	t.Fatalf("there is no variant %s", name)
+	return nil
+}
+
+// chainedMachO makes the first load command that is none of a segment the one that
+// tells of chained addresses.
+func chainedMachO(program []byte) []byte {
+	const header, segment, chained = 32, 0x19, 0x80000034
+	for at := header; ; at += int(binary.LittleEndian.Uint32(program[at+4:])) {
+		if binary.LittleEndian.Uint32(program[at:]) == segment {
+			continue
+		}
+		binary.LittleEndian.PutUint32(program[at:], chained)
+		return program
+	}
+}
+
 func TestFilesThatCannotBeTraced(t *testing.T) {
 	program := contents(t)
 	version := []byte(build(t, variants[1], "").open(t).GoVersion)
@@ -35,8 +64,15 @@ func TestFilesThatCannotBeTraced(t *testing.T) {
 		cause error
 		text  string
 	}{
-		{"empty", nil, ErrNotGo, "no ELF file"},
-		{"script", []byte("#!/bin/sh\nexec server\n"), ErrNotGo, "no ELF file"},
+		{"empty", nil, ErrNotGo, "no ELF or Mach-O file"},
+		{"script", []byte("#!/bin/sh\nexec server\n"), ErrNotGo, "no ELF or Mach-O file"},
+		{"32-bit Mach-O", []byte("\xce\xfa\xed\xfe"), ErrUnsupported, "only 64-bit"},
+		{"universal Mach-O", []byte("\xca\xfe\xba\xbe\x00\x00\x00\x02"), ErrUnsupported, "lipo -thin"},
+		{"Windows", []byte("MZ\x90\x00"), ErrUnsupported, "it is for Windows"},
+		{"only a header of Mach-O", contentsOf(t, "macOS arm64")[:32], nil, "EOF"},
+		{"Mach-O for PowerPC", patched(contentsOf(t, "macOS arm64"), 4, 18), ErrUnsupported, "only amd64 and arm64"},
+		{"OpenBSD", bytes.ReplaceAll(contentsOf(t, "FreeBSD amd64"), []byte("GOOS=freebsd"), []byte("GOOS=openbsd")), ErrUnsupported, "it is for openbsd"},
+		{"chained Mach-O", chainedMachO(contentsOf(t, "macOS arm64")), ErrUnsupported, "-no_fixup_chains"},
 		{"only a header", program[:64], nil, "EOF"},
 		{"without build information", bytes.ReplaceAll(program, []byte("\xff Go buildinf:"), []byte("\xff no buildinf:")), ErrNotGo, "name a program built by Go"},
 		{"32 bits", append([]byte(elf.ELFMAG+"\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00\x01"), make([]byte, 31)...), ErrUnsupported, "only 64-bit"},
@@ -305,10 +341,12 @@ func TestVectorInstructions(t *testing.T) {
 	}
 }
 
-// FuzzParse damages a program: it overwrites 8 bytes and cuts the end off.
+func FuzzParse(f *testing.F)      { fuzzParse(f, contents(f)) }
+func FuzzParseMachO(f *testing.F) { fuzzParse(f, contentsOf(f, "macOS arm64")) }
+
+// fuzzParse damages a program: it overwrites 8 bytes and cuts the end off.
 // Whatever comes of it must not panic, nor take much memory.
-func FuzzParse(f *testing.F) {
-	whole := contents(f)
+func fuzzParse(f *testing.F, whole []byte) {
 	b, err := parse(whole)
 	if err != nil {
 		f.Fatal(err)
@@ -320,8 +358,10 @@ func FuzzParse(f *testing.F) {
 			interesting = append(interesting, offset, offset+8, offset+16, offset+24, offset+32, offset+64)
 		}
 	}
-	for _, s := range b.image.elf.Sections {
-		interesting = append(interesting, s.Offset, s.Offset+8)
+	for _, addr := range b.image.sections {
+		if offset, err := b.FileOffset(addr); err == nil {
+			interesting = append(interesting, offset, offset+8)
+		}
 	}
 	for _, offset := range interesting {
 		for _, value := range []uint64{0, 1, 0x7fff_ffff, 1 << 40, ^uint64(0)} {

@@ -20,6 +20,8 @@ type variant struct {
 	env   []string // besides the test's own
 	cgo   bool
 	needs string // a program without which it cannot be built
+	// small: it is testdata/small that is built, not testdata/server.
+	small bool
 	// unusual: tried with the newest release of Go alone where time is short. So is
 	// what joins two of the others.
 	unusual bool
@@ -49,21 +51,35 @@ var variants = []variant{
 	{name: "v3", env: []string{"GOAMD64=v3"}, unusual: true},
 	{name: "arm64", env: []string{"GOARCH=arm64"}},
 	{name: "arm64 PIE stripped", args: []string{pie, strip}, env: []string{"GOARCH=arm64"}, unusual: true},
+	{name: "macOS amd64", env: []string{"GOOS=darwin", "GOARCH=amd64"}},
+	{name: "macOS amd64 stripped", args: []string{strip}, env: []string{"GOOS=darwin", "GOARCH=amd64"}, unusual: true},
+	{name: "macOS arm64", env: []string{"GOOS=darwin", "GOARCH=arm64"}},
+	{name: "macOS arm64 stripped", args: []string{strip}, env: []string{"GOOS=darwin", "GOARCH=arm64"}, unusual: true},
+	{name: "FreeBSD amd64", env: []string{"GOOS=freebsd", "GOARCH=amd64"}},
+	{name: "FreeBSD amd64 stripped", args: []string{strip}, env: []string{"GOOS=freebsd", "GOARCH=amd64"}, unusual: true},
+	{name: "FreeBSD arm64", env: []string{"GOOS=freebsd", "GOARCH=arm64"}},
+	{name: "FreeBSD arm64 stripped", args: []string{strip}, env: []string{"GOOS=freebsd", "GOARCH=arm64"}, unusual: true},
 }
 
 // runs tells whether this machine can run the variant.
 func (v variant) runs() bool {
-	return runtime.GOOS == "linux" && v.arch() == runtime.GOARCH
+	return v.system() == runtime.GOOS && v.arch() == runtime.GOARCH
 }
 
+// system is the operating system that the variant is for.
+func (v variant) system() string { return v.setting("GOOS", "linux") }
+
 // arch is the architecture that the variant is for.
-func (v variant) arch() string {
+func (v variant) arch() string { return v.setting("GOARCH", runtime.GOARCH) }
+
+// setting is a variable of the variant's environment.
+func (v variant) setting(name, otherwise string) string {
 	for _, e := range v.env {
-		if arch, ok := strings.CutPrefix(e, "GOARCH="); ok {
-			return arch
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value
 		}
 	}
-	return runtime.GOARCH
+	return otherwise
 }
 
 // inlines tells whether the compiler inlined calls.
@@ -117,6 +133,9 @@ func build(t testing.TB, v variant, c toolchain) program {
 		}
 	}
 	key := strings.ReplaceAll(v.name+string(c), " ", "-")
+	if v.small {
+		key += "-small"
+	}
 	builds.mutex.Lock()
 	make, ok := builds.made[key]
 	if !ok {
@@ -134,7 +153,10 @@ func build(t testing.TB, v variant, c toolchain) program {
 func goBuild(v variant, c toolchain, out string) (string, error) {
 	cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", out}, v.args...), ".")...)
 	cmd.Dir = filepath.Join("testdata", "server")
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0",
+	if v.small {
+		cmd.Dir = filepath.Join("testdata", "small")
+	}
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS="+v.system(),
 		"GODEBUG=goindex=0") // the index of Go 1.19 may miss a package in the root of its module
 	if v.cgo {
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")

@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// Globals are the addresses of the runtime's variables; 0 where one was not found.
+// Globals are the addresses of the runtime's variables; 0 where one was not
+// found. Those of epoll are Linux's alone.
 type Globals struct {
 	AllGs             uint64 // []*g: all goroutines ever made
 	AllGLen           uint64 // uintptr: how many of them may be read without a lock
@@ -35,7 +36,11 @@ type globalSearch struct {
 	in       func(*Globals) *uint64
 	function string                             // that uses it
 	pick     func(b *Binary, uses []ref) uint64 // among its uses of variables
+	epoll    bool                               // only where the netpoller sits on epoll
 }
+
+// on tells whether a system's runtime may have the variable.
+func (s globalSearch) on(system string) bool { return !s.epoll || system == "linux" }
 
 // globalSearches says how each variable is found in an executable without a
 // symbol table: by what a function does with it.
@@ -43,19 +48,19 @@ var globalSearches = [...]globalSearch{
 	// allgadd appends to allgs: it uses all three words of the slice. Then it
 	// stores allgptr and allglen atomically, in this order; without inlining it
 	// leaves the first to another function.
-	{"runtime.allgs", func(g *Globals) *uint64 { return &g.AllGs }, fnAllgadd, pickSlice},
-	{"runtime.allgptr", func(g *Globals) *uint64 { return &g.AllGPtr }, fnAllgadd, pickAtomic(1)},
-	{"runtime.allglen", func(g *Globals) *uint64 { return &g.AllGLen }, fnAllgadd, pickAtomic(0)},
+	{"runtime.allgs", func(g *Globals) *uint64 { return &g.AllGs }, fnAllgadd, pickSlice, false},
+	{"runtime.allgptr", func(g *Globals) *uint64 { return &g.AllGPtr }, fnAllgadd, pickAtomic(1), false},
+	{"runtime.allglen", func(g *Globals) *uint64 { return &g.AllGLen }, fnAllgadd, pickAtomic(0), false},
 	// preemptall does nothing but walk over allp.
-	{"runtime.allp", func(g *Globals) *uint64 { return &g.AllP }, fnPreemptall, pickRead(8)},
+	{"runtime.allp", func(g *Globals) *uint64 { return &g.AllP }, fnPreemptall, pickRead(8), false},
 	// netpoll begins with "if epfd == -1".
-	{"runtime.epfd", func(g *Globals) *uint64 { return &g.EpFD }, fnNetpoll, pickRead(4)},
+	{"runtime.epfd", func(g *Globals) *uint64 { return &g.EpFD }, fnNetpoll, pickRead(4), true},
 	// Since Go 1.23 netpollBreak writes to netpollEventFd. Before, netpoll
 	// compared an event with the address of netpollBreakRd, then read from it.
-	{"runtime.netpollEventFd", func(g *Globals) *uint64 { return &g.NetpollEventFD }, fnNetpollBreak, pickEventFD},
-	{"runtime.netpollBreakRd", func(g *Globals) *uint64 { return &g.NetpollBreakRd }, fnNetpoll, pickBreakRd},
+	{"runtime.netpollEventFd", func(g *Globals) *uint64 { return &g.NetpollEventFD }, fnNetpollBreak, pickEventFD, true},
+	{"runtime.netpollBreakRd", func(g *Globals) *uint64 { return &g.NetpollBreakRd }, fnNetpoll, pickBreakRd, true},
 	// The table is the only writable variable that String uses.
-	{"runtime.waitReasonStrings", func(g *Globals) *uint64 { return &g.WaitReasonStrings }, fnWaitReason, pickWritable},
+	{"runtime.waitReasonStrings", func(g *Globals) *uint64 { return &g.WaitReasonStrings }, fnWaitReason, pickWritable, false},
 }
 
 // Globals finds the runtime's variables: in the symbol table, or by the
@@ -66,11 +71,13 @@ func (b *Binary) findGlobals() Globals {
 	var g Globals
 	symbols := make(map[string]uint64)
 	for _, s := range globalSearches {
-		symbols[s.symbol] = 0
+		if s.on(b.OS) {
+			symbols[s.symbol] = 0
+		}
 	}
 	b.image.objects(symbols)
 	for _, s := range globalSearches {
-		if *s.in(&g) = symbols[s.symbol]; *s.in(&g) != 0 || !b.Stripped {
+		if *s.in(&g) = symbols[s.symbol]; *s.in(&g) != 0 || !b.Stripped || !s.on(b.OS) {
 			continue
 		}
 		if uses, err := b.uses(s.function); err == nil {

@@ -2,6 +2,7 @@ package gobinary
 
 import (
 	"bytes"
+	"debug/dwarf"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -9,13 +10,27 @@ import (
 )
 
 // image is an executable as a process would see it before it runs: segments at
-// their link-time addresses, with relative relocations applied on request.
+// their link-time addresses, with relative relocations applied on request. What
+// the file's format knows is put in by [newELF] and [newMachO]; from there on
+// formats make no difference.
 type image struct {
 	data     []byte // the file, usually mapped
-	elf      *elf.File
 	segments []segment
-	relas    [][]byte // the tables of dynamic relocations, as in the file
-	relative uint32   // the type of relocation that adds the load bias to an address
+	sections map[string]uint64 // addresses of the loaded sections, without the dots or underscores before their names
+
+	arch     *arch
+	system   string // GOOS, as far as the format tells
+	pie      bool
+	stripped bool // without the symbols of Go's functions
+	hasDWARF bool
+	buildID  string // Go's
+
+	// relocations calls visit for each relative relocation: the word at offset
+	// is addend plus the load bias.
+	relocations func(visit func(offset, addend uint64))
+	// symbols calls visit for each symbol of a variable.
+	symbols func(visit func(name []byte, addr uint64))
+	dwarf   func() (*dwarf.Data, error)
 }
 
 // segment is a part of the file that is loaded.
@@ -26,47 +41,39 @@ type segment struct {
 	writable bool
 }
 
-// relaSize is the size of an Elf64_Rela: offset, info, addend.
-const relaSize = 24
-
-// newImage reads the headers of an ELF file. It allocates in proportion to the
-// headers, not to the file.
+// newImage reads the headers of an executable. It allocates in proportion to
+// them, not to the file.
 func newImage(data []byte) (*image, error) {
-	f, err := elf.NewFile(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	if f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB {
-		return nil, fmt.Errorf("%w: %v %v; only 64-bit little-endian programs can be read",
-			ErrUnsupported, f.Class, f.Data)
-	}
-	img := &image{data: data, elf: f}
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_LOAD || p.Off > uint64(len(data)) {
-			continue
-		}
-		img.segments = append(img.segments, segment{
-			addr:     p.Vaddr,
-			offset:   p.Off,
-			size:     min(p.Filesz, uint64(len(data))-p.Off, math.MaxUint64-p.Vaddr),
-			writable: p.Flags&elf.PF_W != 0,
-		})
-	}
-	for _, s := range f.Sections {
-		if s.Type == elf.SHT_RELA && s.Flags&elf.SHF_ALLOC != 0 {
-			img.relas = append(img.relas, img.section(s))
+	for _, format := range [...]struct {
+		magic string
+		read  func([]byte) (*image, error)
+	}{
+		{elf.ELFMAG, newELF},
+		{"\xcf\xfa\xed\xfe", newMachO},
+		{"\xce\xfa\xed\xfe", refuse("it has 32 bits; only 64-bit programs can be read")},
+		{"\xca\xfe\xba\xbe", refuse("it is a universal file, for several CPUs; take one out with lipo -thin arm64 and read that")},
+		{"MZ", refuse("it is for Windows, where no tracer of netpolltrace runs")},
+	} {
+		if bytes.HasPrefix(data, []byte(format.magic)) {
+			return format.read(data)
 		}
 	}
-	return img, nil
+	return nil, fmt.Errorf("%w: it is no ELF or Mach-O file; name the executable that runs, not a script that starts it", ErrNotGo)
 }
 
-// section is the bytes of a section as they are in the file.
-func (img *image) section(s *elf.Section) []byte {
-	size := uint64(len(img.data))
-	if s == nil || s.Type == elf.SHT_NOBITS || s.Offset > size {
-		return nil
+// refuse is the reader of a format that cannot be read.
+func refuse(why string) func([]byte) (*image, error) {
+	return func([]byte) (*image, error) { return nil, fmt.Errorf("%w: %s", ErrUnsupported, why) }
+}
+
+// newSegment is a part of the file that is loaded at an address, cut to what the
+// file has of it.
+func newSegment(data []byte, addr, offset, size uint64, writable bool) (segment, bool) {
+	if offset > uint64(len(data)) {
+		return segment{}, false
 	}
-	return img.data[s.Offset:min(s.Offset+min(s.FileSize, size), size)]
+	size = min(size, uint64(len(data))-offset, math.MaxUint64-addr)
+	return segment{addr: addr, offset: offset, size: size, writable: writable}, true
 }
 
 // segmentOf finds the segment that holds an address of the file's contents.
@@ -113,18 +120,6 @@ func (img *image) relocated(addr, n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// relocations calls visit for each relative relocation: the word at offset is
-// addend plus the load bias.
-func (img *image) relocations(visit func(offset, addend uint64)) {
-	for _, table := range img.relas {
-		for ; len(table) >= relaSize; table = table[relaSize:] {
-			if elf.R_TYPE64(binary.LittleEndian.Uint64(table[8:])) == img.relative {
-				visit(binary.LittleEndian.Uint64(table), binary.LittleEndian.Uint64(table[16:]))
-			}
-		}
-	}
-}
-
 // pointersTo finds the words in writable data that hold an address, relocations
 // applied.
 func (img *image) pointersTo(addr uint64) []uint64 {
@@ -152,24 +147,13 @@ func (img *image) pointersTo(addr uint64) []uint64 {
 	return found
 }
 
-// objects looks up variables in the symbol table. The table is read in place:
-// that of a large program has hundreds of thousands of entries.
+// objects looks up variables in the symbol table.
 func (img *image) objects(names map[string]uint64) {
-	const symSize = 24 // Elf64_Sym: name, info, other, shndx, value, size
-	symtab := img.elf.SectionByType(elf.SHT_SYMTAB)
-	if symtab == nil || symtab.Link >= uint32(len(img.elf.Sections)) {
-		return
-	}
-	strtab := img.section(img.elf.Sections[symtab.Link])
-	for syms := img.section(symtab); len(syms) >= symSize; syms = syms[symSize:] {
-		if elf.ST_TYPE(syms[4]) != elf.STT_OBJECT {
-			continue
-		}
-		name := cstring(strtab, uint64(binary.LittleEndian.Uint32(syms)))
+	img.symbols(func(name []byte, addr uint64) {
 		if _, wanted := names[string(name)]; wanted {
-			names[string(name)] = binary.LittleEndian.Uint64(syms[8:])
+			names[string(name)] = addr
 		}
-	}
+	})
 }
 
 // cstring is the bytes from an offset up to a zero byte; nil where there is none.

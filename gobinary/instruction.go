@@ -2,6 +2,7 @@ package gobinary
 
 import (
 	"debug/elf"
+	"debug/macho"
 	"fmt"
 )
 
@@ -9,8 +10,9 @@ import (
 // that of the machine this runs on.
 type arch struct {
 	name     string
-	machine  elf.Machine
-	relative uint32 // type of the relocation that adds the load bias
+	elf      elf.Machine
+	macho    macho.Cpu
+	relative uint32 // type of ELF's relocation that adds the load bias
 
 	g             Register // holds g in Go code
 	returnAddress Register // holds the return address at a function's entry; NoRegister: on the stack
@@ -26,9 +28,9 @@ type arch struct {
 }
 
 // archOf finds what is known of a CPU; nil if nothing is.
-func archOf(machine elf.Machine) *arch {
+func archOf(is func(*arch) bool) *arch {
 	for _, a := range [...]*arch{newAMD64(), newARM64()} {
-		if a.machine == machine {
+		if is(a) {
 			return a
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 )
 
@@ -71,7 +72,7 @@ func (b *Binary) findLayout() (*Layout, error) {
 	}
 	entry, exact := table.lookup(b.version)
 	if exact {
-		return entry.layout(), nil
+		return entry.layout(b.OS), nil
 	}
 	if b.HasDWARF {
 		l, err := dwarfLayout(b)
@@ -79,7 +80,7 @@ func (b *Binary) findLayout() (*Layout, error) {
 			return l, err
 		}
 	}
-	l := entry.layout()
+	l := entry.layout(b.OS)
 	l.Guess = true
 	l.Source += ", a guess for " + b.GoVersion
 	return l, nil
@@ -98,6 +99,10 @@ type offsetEntry struct {
 	First   string            `json:"first"` // release
 	Last    string            `json:"last"`  // the last release that was looked at
 	Offsets map[string]uint32 `json:"offsets"`
+	// Systems holds by system the offsets that are others there than in
+	// Offsets, which are Linux's: a thread's structure has the system's own
+	// signal mask in it.
+	Systems map[string]map[string]uint32 `json:"systems,omitempty"`
 }
 
 func readOffsets() (offsetTable, error) {
@@ -123,12 +128,20 @@ func (t offsetTable) lookup(v version) (entry *offsetEntry, exact bool) {
 	return entry, exact
 }
 
-// layout puts the offsets in their places.
-func (e *offsetEntry) layout() *Layout {
+// on is the offsets on a system.
+func (e *offsetEntry) on(system string) map[string]uint32 {
+	offsets := maps.Clone(e.Offsets)
+	maps.Copy(offsets, e.Systems[system])
+	return offsets
+}
+
+// layout puts the offsets on a system in their places.
+func (e *offsetEntry) layout(system string) *Layout {
 	l := &Layout{Source: "table " + e.First + " to " + e.Last}
+	offsets := e.on(system)
 	for _, f := range fields {
 		*f.in(l) = NoField
-		if offset, ok := e.Offsets[f.key()]; ok {
+		if offset, ok := offsets[f.key()]; ok {
 			*f.in(l) = offset
 		}
 	}
@@ -140,7 +153,7 @@ func (f field) key() string { return f.typ + "." + f.path }
 
 // dwarfLayout reads the layout from the executable's DWARF.
 func dwarfLayout(b *Binary) (*Layout, error) {
-	data, err := b.image.elf.DWARF()
+	data, err := b.image.dwarf()
 	if err != nil {
 		return nil, fmt.Errorf("reading DWARF: %w", err)
 	}

@@ -38,8 +38,10 @@ func moduleGofunc(v version) int {
 // its stead: with external linking C code comes first.
 func findModuledata(img *image, t *pclntab, v version) (moduledata, error) {
 	candidates := img.pointersTo(t.addr)
-	if s := img.elf.Section(".go.module"); s != nil {
-		candidates = append([]uint64{s.Addr}, candidates...)
+	for _, name := range [...]string{"go.module", "go_module"} { // of ELF, of Mach-O
+		if addr, ok := img.sections[name]; ok {
+			candidates = append([]uint64{addr}, candidates...)
+		}
 	}
 	for _, addr := range candidates {
 		b, err := img.relocated(addr, moduleSize)

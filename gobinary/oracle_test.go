@@ -3,6 +3,7 @@ package gobinary
 import (
 	"cmp"
 	"debug/elf"
+	"debug/macho"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,30 +80,75 @@ func checkFrames(t *testing.T, p program) {
 	}
 }
 
+// symbol is a function in the symbol table.
+type symbol struct {
+	name  string
+	entry uint64
+	size  uint64 // 1 where the format does not tell
+}
+
 // textSymbols are the functions of Go's text in the symbol table.
-func textSymbols(t *testing.T, b *Binary) []elf.Symbol {
-	symbols, err := b.image.elf.Symbols()
-	if err != nil {
+func textSymbols(t *testing.T, p program) []symbol {
+	t.Helper()
+	if p.variant.stripped() {
 		t.Skip("it has no symbol table to compare with")
 	}
-	return slices.DeleteFunc(symbols, func(s elf.Symbol) bool {
-		return elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Size == 0 || !strings.Contains(s.Name, ".") ||
-			strings.Contains(s.Name, "(.text") // a section of C code
+	all := elfSymbols
+	if p.variant.system() == "darwin" {
+		all = machoSymbols
+	}
+	symbols, err := all(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(symbols, func(s symbol) bool {
+		return s.size == 0 || !strings.Contains(s.name, ".") || strings.Contains(s.name, "(.text") // a section of C code
 	})
+}
+
+func elfSymbols(path string) ([]symbol, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all, err := f.Symbols()
+	var symbols []symbol
+	for _, s := range all {
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			symbols = append(symbols, symbol{s.Name, s.Value, s.Size})
+		}
+	}
+	return symbols, err
+}
+
+func machoSymbols(path string) ([]symbol, error) {
+	f, err := macho.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var symbols []symbol
+	for _, s := range f.Symtab.Syms {
+		if s.Sect != 0 && f.Sections[s.Sect-1].Name == "__text" && s.Name != "runtime.text" {
+			symbols = append(symbols, symbol{s.Name, s.Value, 1})
+		}
+	}
+	return symbols, nil
 }
 
 func checkFunctions(t *testing.T, p program) {
 	b := p.open(t)
 	checked := 0
-	for _, s := range textSymbols(t, b) {
-		f, ok := b.FuncAt(s.Value)
-		if !ok || f.Entry != s.Value || s.Value+s.Size > f.End {
+	for _, s := range textSymbols(t, p) {
+		f, ok := b.FuncAt(s.entry)
+		if !ok || f.Entry != s.entry || s.entry+s.size > f.End {
 			continue // C code, or an assembly symbol inside a function
 		}
 		checked++
-		name := strings.TrimSuffix(strings.TrimSuffix(s.Name, ".abi0"), ".abiinternal")
+		name := strings.TrimSuffix(strings.TrimSuffix(s.name, ".abi0"), ".abiinternal")
 		if strings.ReplaceAll(f.Name, "·", ".") != printName([]byte(name)) {
-			t.Errorf("function at %#x is %s, want %s", s.Value, f.Name, name)
+			t.Errorf("function at %#x is %s, want %s", s.entry, f.Name, name)
 		}
 		if last, _ := b.FuncAt(f.End - 1); last != f {
 			t.Errorf("last byte of %s is in %s", f.Name, last.Name)
@@ -152,6 +198,12 @@ func checkGlobals(t *testing.T, p program) {
 	for _, s := range globalSearches {
 		if !p.variant.inlines() && s.symbol == "runtime.allgptr" {
 			continue // only the symbol table tells
+		}
+		if !s.on(b.OS) {
+			if addr := *s.in(&globals); addr != 0 {
+				t.Errorf("%s is at %#x", s.symbol, addr)
+			}
+			continue
 		}
 		uses, err := b.uses(s.function)
 		if err != nil {
@@ -220,6 +272,9 @@ func checkPlaces(t *testing.T, p program) {
 		{"BlockEntry", places.Naive.BlockEntry, "func netpollblock("},
 		{"AfterPark", places.Naive.AfterPark, ""},
 	} {
+		if c.name == "Netpoll" && b.OS != "linux" {
+			continue // not looked for
+		}
 		if at := line(c.place.Addr); !strings.Contains(at, c.want) {
 			t.Errorf("%s (%s) is on the line %q, want %q", c.name, c.place.Instr, at, c.want)
 		}
@@ -333,6 +388,12 @@ func checkWaitReasons(t *testing.T, p program) {
 func checkTLS(t *testing.T, p program) {
 	b := p.open(t)
 	got, err := b.GFromThread()
+	if b.OS == "darwin" && b.Arch == "amd64" {
+		if err == nil {
+			t.Errorf("g is in %+v, want an error: its place is the system's", got)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,12 +404,17 @@ func checkTLS(t *testing.T, p program) {
 		return
 	}
 	want := int64(-8) // without thread-local storage of its own
-	symbols, _ := b.image.elf.Symbols()
+	file, err := elf.Open(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	symbols, _ := file.Symbols()
 	for _, s := range symbols {
 		if s.Name != "runtime.tlsg" || elf.ST_TYPE(s.Info) != elf.STT_TLS {
 			continue
 		}
-		for _, prog := range b.image.elf.Progs {
+		for _, prog := range file.Progs {
 			if prog.Type == elf.PT_TLS {
 				want = int64(s.Value - (prog.Memsz+prog.Align-1)/prog.Align*prog.Align)
 			}
@@ -366,7 +432,8 @@ func checkHeaders(t *testing.T, p program) {
 		name      string
 		got, want bool
 	}{
-		{"PIE", b.PIE, strings.Contains(args, "-buildmode=pie")},
+		{"for its system", b.OS == p.variant.system() && b.Arch == p.variant.arch(), true},
+		{"PIE", b.PIE, strings.Contains(args, "-buildmode=pie") || b.OS == "darwin"},
 		{"Cgo", b.Cgo, p.variant.cgo},
 		{"Race", b.Race, strings.Contains(args, "-race")},
 		{"Stripped", b.Stripped, p.variant.stripped()},
@@ -389,5 +456,29 @@ func checkHeaders(t *testing.T, p program) {
 	}
 	if _, err := b.FileOffset(cmp.Or(b.Globals().AllGLen, 1)); err == nil {
 		t.Error("a zeroed variable has an offset in the file")
+	}
+}
+
+func TestEntriesAreFunctionsOfTheirOwn(t *testing.T) { eachVariant(t, checkEntries) }
+
+// checkEntries wants each function that is probed by name, and no call that
+// does not pass it.
+func checkEntries(t *testing.T, p program) {
+	b := p.open(t)
+	e := b.Entries()
+	for name, entry := range map[string]Entry{
+		fnParkM: e.ParkM, fnNetpollCommit: e.Commit, fnNetpollReady: e.NetpollReady,
+		fnNetpollGoready: e.Goready, fnReady: e.Ready, fnExecute: e.Execute,
+	} {
+		if name == fnNetpollGoready && b.version.before(21, 0) {
+			name = fnGoready
+		}
+		f, _ := b.FuncAt(entry.Addr)
+		if entry.Func != name || f.Name != name || f.Entry != entry.Addr {
+			t.Errorf("%s is %+v", name, entry)
+		}
+		if p.variant.name != "PGO" && len(entry.Inlined) > 0 {
+			t.Errorf("%s is inlined into %v", name, entry.Inlined)
+		}
 	}
 }

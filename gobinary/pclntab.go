@@ -2,7 +2,6 @@ package gobinary
 
 import (
 	"bytes"
-	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,11 +48,9 @@ var errNoPCLNTab = errors.New("no pclntab in a known layout; if the executable i
 // findPCLNTab finds the table by its section, or by its first bytes where the
 // linker merged the sections (external linking of PIE up to Go 1.25).
 func findPCLNTab(img *image) (*pclntab, error) {
-	for _, name := range [...]string{".gopclntab", ".data.rel.ro.gopclntab"} {
-		if s := img.elf.Section(name); s != nil && s.Type != elf.SHT_NOBITS {
-			if t, ok := newPCLNTab(s.Addr, img.from(s.Addr)); ok {
-				return t, nil
-			}
+	if addr, ok := img.sections["gopclntab"]; ok {
+		if t, ok := newPCLNTab(addr, img.from(addr)); ok {
+			return t, nil
 		}
 	}
 	for _, magic := range [...]uint32{magic120, magic118} {

@@ -55,7 +55,7 @@ type Places struct {
 	// Execute is in the prologue of execute. AX|R0 = g that will run.
 	Execute Place
 	// Netpoll is in the prologue of netpoll. AX|R0 = delay in nanoseconds,
-	// negative to block.
+	// negative to block. Only Linux's is looked for.
 	Netpoll Place
 
 	// ReturnRegister holds the return address at the places in a prologue;
@@ -110,6 +110,9 @@ func (b *Binary) findPlaces() (*Places, error) {
 		{&p.Execute, fnExecute},
 		{&p.Netpoll, fnNetpoll},
 	} {
+		if prologue.function == fnNetpoll && b.OS != "linux" {
+			continue
+		}
 		place, err := b.prologuePlace(prologue.function)
 		missing(err)
 		*prologue.place = place

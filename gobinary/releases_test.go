@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write offsets.json and the table of doc
 // others in one for each CPU. "make test-go" runs it.
 func TestReleases(t *testing.T) {
 	all := testprogram.Releases(t)
-	table, err := compatibility.Read("../docs/compatibility.md", "executables", "amd64", "arm64")
+	table, err := compatibility.Read("../docs/compatibility.md", "executables", columns()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,12 +32,12 @@ func TestReleases(t *testing.T) {
 		if !*update || !complete {
 			continue
 		}
-		for arch, names := range failed {
+		for _, column := range columns() {
 			verdict := "exact"
-			if len(names) > 0 {
+			if names := failed[column]; len(names) > 0 {
 				verdict = "not " + strings.Join(names, ", ")
 			}
-			table.Set(release, arch, verdict)
+			table.Set(release, column, verdict)
 		}
 		if err := table.Write(goversion.Compare); err != nil {
 			t.Fatal(err)
@@ -45,16 +45,34 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-// tryRelease returns the names of the variants that failed, by architecture, and
-// whether all were tried: a test can be skipped, or not asked for.
+// columns are those of the table: the CPUs of Linux, then of the other systems.
+func columns() []string {
+	var all []string
+	for _, v := range variants {
+		if c := v.column(); !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// column is the column that the variant belongs to.
+func (v variant) column() string {
+	if v.system() == "linux" {
+		return v.arch()
+	}
+	return strings.TrimSuffix(v.name, " stripped")
+}
+
+// tryRelease returns the names of the variants that failed, by column, and whether all were tried: a test can be skipped, or not asked for.
 func tryRelease(t *testing.T, release string, all []string) (failed map[string][]string, complete bool) {
-	failed, complete = map[string][]string{"amd64": nil, "arm64": nil}, true
+	failed, complete = make(map[string][]string), true
 	briefly, thoroughly := testprogram.Superseded(release, all), testprogram.Thorough(release, all)
 	for _, v := range variants {
 		if v.name == "PGO" && goversion.Compare(release, "go1.21") < 0 {
 			continue // -pgo does not take a file there
 		}
-		if briefly && v.name != variants[0].name && v.name != "arm64" || v.unusual && !thoroughly {
+		if briefly && v.name != variants[0].name && v.name != v.column() || v.unusual && !thoroughly {
 			complete = complete && briefly
 			continue
 		}
@@ -64,7 +82,7 @@ func tryRelease(t *testing.T, release string, all []string) (failed map[string][
 			tried = true
 		})
 		if !passed {
-			failed[v.arch()] = append(failed[v.arch()], v.name)
+			failed[v.column()] = append(failed[v.column()], v.name)
 		}
 		complete = complete && (tried || !passed)
 	}
@@ -80,7 +98,7 @@ func checkVariant(t *testing.T, release string, v variant) {
 	}{
 		{"frames", checkFrames}, {"functions", checkFunctions}, {"layout", checkLayout},
 		{"globals", checkGlobals}, {"places", checkPlaces}, {"boundaries", checkBoundaries},
-		{"wait reasons", checkWaitReasons}, {"TLS", checkTLS}, {"headers", checkHeaders},
+		{"wait reasons", checkWaitReasons}, {"TLS", checkTLS}, {"headers", checkHeaders}, {"entries", checkEntries},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.check(t, p) })
 	}
@@ -100,17 +118,17 @@ func TestOffsetsOfReleases(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is not understood", release)
 		}
-		measured := measure(t, release)
+		measured := measureAll(t, release)
 		entry, exact := table.lookup(v)
 		switch {
 		case *update:
-			if table, err = table.with(release, measured); err != nil {
+			if table, err = table.with(measured); err != nil {
 				t.Fatal(err)
 			}
 		case !exact:
 			t.Errorf("%v is not in offsets.json: run make generate with GO_VERSIONS", release)
-		case !maps.Equal(entry.Offsets, measured):
-			t.Errorf("%v has the offsets %v, the table %v", release, measured, entry.Offsets)
+		case !entry.equal(measured):
+			t.Errorf("%v has the offsets %v, the table %v", release, measured, entry)
 		}
 	}
 	if *update {
@@ -118,10 +136,52 @@ func TestOffsetsOfReleases(t *testing.T) {
 	}
 }
 
-// measure builds a program and reads the offsets in its DWARF.
-func measure(t *testing.T, release string) map[string]uint32 {
+// measureAll measures a release on all systems. What its offsets are on another
+// one than Linux is kept only where they are others.
+func measureAll(t *testing.T, release string) offsetEntry {
 	t.Helper()
-	l, err := dwarfLayout(build(t, variants[0], toolchain(release)).open(t))
+	e := offsetEntry{First: release, Last: release}
+	for _, v := range variants {
+		if len(v.args) > 0 || v.cgo || v.name != "static" && v.system() == "linux" {
+			continue
+		}
+		v.small = true
+		offsets := measure(t, v, release)
+		if e.Offsets == nil {
+			e.Offsets = offsets
+			continue
+		}
+		for key, offset := range offsets {
+			if e.on(v.system())[key] != offset {
+				e.set(v.system(), key, offset)
+			}
+		}
+		if got := e.on(v.system()); !maps.Equal(got, offsets) {
+			t.Fatalf("%s: the offsets differ by architecture: %v, %v", v.name, got, offsets)
+		}
+	}
+	return e
+}
+
+func (e *offsetEntry) set(system, key string, offset uint32) {
+	if e.Systems == nil {
+		e.Systems = make(map[string]map[string]uint32)
+	}
+	if e.Systems[system] == nil {
+		e.Systems[system] = make(map[string]uint32)
+	}
+	e.Systems[system][key] = offset
+}
+
+// equal tells whether two entries hold the same offsets.
+func (e *offsetEntry) equal(other offsetEntry) bool {
+	return maps.Equal(e.Offsets, other.Offsets) && maps.EqualFunc(e.Systems, other.Systems, maps.Equal[map[string]uint32, map[string]uint32])
+}
+
+// measure builds a program and reads the offsets in its DWARF.
+func measure(t *testing.T, v variant, release string) map[string]uint32 {
+	t.Helper()
+	l, err := dwarfLayout(build(t, v, toolchain(release)).open(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,25 +214,26 @@ func (t offsetTable) write(test *testing.T) {
 
 // with adds a release: to the range of an entry that has the same offsets and
 // is next to it, or with an entry of its own. To an entry that has it already it
-// adds fields that are new to the list; the others must be the same.
-func (t offsetTable) with(release string, offsets map[string]uint32) (offsetTable, error) {
+// adds fields and systems that are new to the list; the others must be the same.
+func (t offsetTable) with(measured offsetEntry) (offsetTable, error) {
+	release := measured.First
 	v, _ := parseVersion(release)
 	entry, exact := t.lookup(v)
 	switch {
 	case exact:
-		for key, offset := range offsets {
+		for key, offset := range measured.Offsets {
 			if known, ok := entry.Offsets[key]; ok && known != offset {
 				return nil, fmt.Errorf("%s is at %d in %s, the table has %d for %s to %s: remove that entry and measure its releases again",
 					key, offset, release, known, entry.First, entry.Last)
 			}
 		}
-		entry.Offsets = offsets
+		entry.Offsets, entry.Systems = measured.Offsets, measured.Systems
 		return t, nil
-	case entry != nil && entry.minor() == v.minor && maps.Equal(entry.Offsets, offsets):
+	case entry != nil && entry.minor() == v.minor && entry.equal(measured):
 		entry.Last = release
 		return t, nil
 	default:
-		t = append(t, offsetEntry{First: release, Last: release, Offsets: offsets})
+		t = append(t, measured)
 	}
 	slices.SortFunc(t, func(a, b offsetEntry) int {
 		first, _ := parseVersion(a.First)
@@ -187,6 +248,10 @@ func (e *offsetEntry) minor() int {
 	return v.minor
 }
 
+func measuredAs(release string, offsets map[string]uint32) offsetEntry {
+	return offsetEntry{First: release, Last: release, Offsets: offsets}
+}
+
 func TestTableGrowsByRelease(t *testing.T) {
 	old, changed := map[string]uint32{"runtime.g.m": 48}, map[string]uint32{"runtime.g.m": 56}
 	table := offsetTable{{First: "go1.27.0", Last: "go1.27.4", Offsets: old}}
@@ -195,7 +260,7 @@ func TestTableGrowsByRelease(t *testing.T) {
 		offsets map[string]uint32
 	}{{"go1.27.3", old}, {"go1.27.6", old}, {"go1.27.9", changed}, {"go1.26.2", old}} {
 		var err error
-		if table, err = table.with(measured.release, measured.offsets); err != nil {
+		if table, err = table.with(measuredAs(measured.release, measured.offsets)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -207,14 +272,14 @@ func TestTableGrowsByRelease(t *testing.T) {
 	if !slices.Equal(ranges, want) {
 		t.Errorf("entries are %v, want %v", ranges, want)
 	}
-	if _, err := table.with("go1.27.5", changed); err == nil {
+	if _, err := table.with(measuredAs("go1.27.5", changed)); err == nil {
 		t.Error("a release with other offsets than the rest of its entry was taken in")
 	}
 }
 
 func TestNewFieldsAreAddedToAnEntry(t *testing.T) {
 	table := offsetTable{{First: "go1.27.0", Last: "go1.27.4", Offsets: map[string]uint32{"runtime.g.m": 48}}}
-	table, err := table.with("go1.27.4", map[string]uint32{"runtime.g.m": 48, "runtime.m.p": 208})
+	table, err := table.with(measuredAs("go1.27.4", map[string]uint32{"runtime.g.m": 48, "runtime.m.p": 208}))
 	if err != nil || len(table) != 1 || table[0].Offsets["runtime.m.p"] != 208 {
 		t.Errorf("table is %v, %v", table, err)
 	}

@@ -18,6 +18,8 @@ const (
 	fnExecute        = "runtime.execute"
 	fnNetpoll        = "runtime.netpoll"
 	fnNetpollBlock   = "runtime.netpollblock"
+	fnNetpollCommit  = "runtime.netpollblockcommit"
+	fnNetpollReady   = "runtime.netpollready"
 	fnNetpollGoready = "runtime.netpollgoready" // inlined up to Go 1.20
 	fnGoready        = "runtime.goready"        // inlined from Go 1.21 on
 	fnNetpollBreak   = "runtime.netpollBreak"
@@ -38,10 +40,10 @@ const (
 
 // knownFuncs are looked up together, in one pass over the pclntab.
 var knownFuncs = [...]string{
-	fnGopark, fnParkM, fnReady, fnExecute, fnNetpoll, fnNetpollBlock, fnNetpollGoready,
-	fnGoready, fnNetpollBreak, fnPollWait, fnFindRunnable, fnFindRunnable18,
-	fnPollWork, fnSysmon, fnStartTheWorld, fnAllgadd, fnPreemptall, fnWaitReason,
-	fnMcall, fnMain, fnCrosscall2, fnRaceFuncEnter,
+	fnGopark, fnParkM, fnReady, fnExecute, fnNetpoll, fnNetpollBlock, fnNetpollCommit, fnNetpollReady,
+	fnNetpollGoready, fnGoready, fnNetpollBreak, fnPollWait, fnFindRunnable,
+	fnFindRunnable18, fnPollWork, fnSysmon, fnStartTheWorld, fnAllgadd,
+	fnPreemptall, fnWaitReason, fnMcall, fnMain, fnCrosscall2, fnRaceFuncEnter,
 }
 
 // netpollers are the functions that call netpoll, with the names under which
