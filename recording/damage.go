@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Damage says that a recording is not whole. What comes before it was checked
-// and read; what comes after it was not.
+// Damage says that a recording is not intact. What comes before the damage was
+// checked and read; what comes after it was not.
 type Damage struct {
 	// Cut: the file just stops, as when the recorder was killed. Otherwise
 	// bytes in it are not what was written.
 	Cut bool
-	// Offset is the number of bytes that are whole.
+	// Offset is the number of intact bytes.
 	Offset int64
 	// Cause is what was found there; nil if the file ends between two batches.
 	Cause error
@@ -21,11 +21,11 @@ type Damage struct {
 func (d *Damage) Error() string {
 	switch {
 	case d.Cut && d.Cause == nil:
-		return fmt.Sprintf("the recording stops after %d bytes without its end, as if the recorder was killed; up to there it is whole", d.Offset)
+		return fmt.Sprintf("the recording stops after %d bytes without its end; probably the recorder was killed. Up to there it is intact", d.Offset)
 	case d.Cut:
-		return fmt.Sprintf("the recording is cut off after %d whole bytes, as if the recorder was killed or the file was not copied to its end", d.Offset)
+		return fmt.Sprintf("the recording is cut off after %d intact bytes; probably the recorder was killed or the copy is incomplete", d.Offset)
 	default:
-		return fmt.Sprintf("the recording is damaged after %d whole bytes, and the rest is left out: %v", d.Offset, d.Cause)
+		return fmt.Sprintf("the recording is damaged after %d intact bytes; the rest is left out: %v", d.Offset, d.Cause)
 	}
 }
 

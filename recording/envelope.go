@@ -8,10 +8,9 @@ import (
 )
 
 // envelope is what has to be known of a message before Arrow may see it. Arrow
-// takes the lengths of lists in a message's metadata at their word and
-// allocates for them, which ends the process if a length is absurd; openEnvelope
-// checks them. Only a file that was made to do harm gets that far, since the
-// seals keep mere damage out, but such a file can have seals.
+// trusts the lengths of lists in a message's metadata and allocates for them, which
+// ends the process if a length is absurd; openEnvelope checks them. Accidental
+// damage is found by the seals, but a malicious file can have valid seals.
 type envelope struct {
 	kind       messageKind
 	bodyLength int64
@@ -77,7 +76,7 @@ func flatTypes() map[byte]bool {
 	}
 }
 
-var errEnvelope = errors.New("a message says of itself what cannot be")
+var errEnvelope = errors.New("a message has an impossible header")
 
 // openEnvelope reads a message's metadata. It panics when an offset leads out
 // of it: see guarded.
@@ -109,7 +108,7 @@ func openEnvelope(metadata []byte) (envelope, error) {
 		e.rows = header.GetInt64Slot(batchLength, 0)
 		return e, header.checkCompression()
 	default:
-		return e, fmt.Errorf("%w: it is of kind %d", errEnvelope, e.kind)
+		return e, fmt.Errorf("%w: kind %d", errEnvelope, e.kind)
 	}
 }
 
@@ -124,7 +123,7 @@ type flatTable struct {
 func (t flatTable) spend(n int) error {
 	*t.budget -= n
 	if n < 0 || *t.budget < 0 {
-		return fmt.Errorf("%w: its parts are larger than the whole", errEnvelope)
+		return fmt.Errorf("%w: its parts are larger than the message", errEnvelope)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // messages reads the messages of a file, a segment at a time, and hands those
-// of a whole segment to Arrow. It implements ipc.MessageReader. Arrow's own
+// of a complete segment to Arrow. It implements ipc.MessageReader. Arrow's own
 // would hand on what nobody checked.
 type messages struct {
 	file   io.Reader
@@ -31,8 +31,8 @@ var (
 	errNoBatch  = errors.New("there is a checksum without a batch")
 	errNoSeal   = errors.New("a batch has no checksum")
 	errWrongSum = errors.New("the bytes do not match their checksum")
-	errTooLarge = errors.New("a message is larger than any of a recording")
-	errNoFrame  = errors.New("a message does not begin where it should")
+	errTooLarge = errors.New("a message is larger than a recording's can be")
+	errNoFrame  = errors.New("a message does not start where expected")
 	errTrailing = errors.New("bytes follow the end of the recording")
 )
 

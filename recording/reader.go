@@ -25,7 +25,7 @@ type Reader struct {
 	pool    pool
 
 	rows    int    // of the batch that is loaded
-	whole   int64  // bytes up to the end of the last segment that was read
+	intact  int64  // bytes up to the end of the last segment that was read
 	ended   bool   // the event that ends a recording was read
 	skipped uint64 // rows of a kind that this version does not know
 	damage  *Damage
@@ -39,11 +39,11 @@ type readColumn struct {
 }
 
 // NewReader begins to read a recording: it checks that in is one, and that its
-// beginning is whole. The errors say what in is instead.
+// start is intact. The errors say what in is instead.
 func NewReader(in io.Reader, limits Limits) (*Reader, error) {
 	limits = limits.orDefaults()
 	buffered := bufio.NewReaderSize(in, 1<<16)
-	if err := checkBeginning(buffered); err != nil {
+	if err := checkSignature(buffered); err != nil {
 		return nil, err
 	}
 	r := &Reader{
@@ -88,7 +88,7 @@ func (r *Reader) noBeginning(cause error) error {
 	case cause == errNoSeal:
 		return errOtherArrow
 	default:
-		return fmt.Errorf("it is damaged in its first %d bytes, or no recording at all (%w): copy it again, or record again",
+		return fmt.Errorf("it is damaged in its first %d bytes, or is not a recording (%w): copy it again, or record again",
 			r.messages.offset, cause)
 	}
 }
@@ -113,7 +113,7 @@ func knownColumns(schema *arrow.Schema) ([]readColumn, error) {
 // Meta is what the recording says about all of its waits.
 func (r *Reader) Meta() *wait.Meta { return r.meta }
 
-// Damage tells, after Run, whether the recording was whole: it is nil then.
+// Damage tells, after Run, whether the recording was intact: it is nil then.
 func (r *Reader) Damage() *Damage { return r.damage }
 
 // Close closes the file if [Open] opened it.
@@ -130,25 +130,25 @@ func (r *Reader) Close() error {
 // that the sink gets stay valid; a text or stack that occurs again is mostly the
 // same pointer, and always equal. It can be called once.
 //
-// Rows are decoded ahead, in a goroutine that ends before Run returns.
+// Rows are decoded in advance, in a goroutine that ends before Run returns.
 func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	ahead := newAhead()
+	pre := newPrefetch()
 	var readErr error
 	go func() {
-		defer close(ahead.decoded)
-		readErr = r.decode(ctx, ahead)
+		defer close(pre.decoded)
+		readErr = r.decode(ctx, pre)
 	}()
 	var sinkErr error
-	for chunk := range ahead.decoded {
+	for chunk := range pre.decoded {
 		if sinkErr == nil {
 			sinkErr = r.deliver(sink, chunk)
 		}
 		if sinkErr != nil {
 			stop() // and see the goroutine out
 		}
-		ahead.free <- chunk
+		pre.free <- chunk
 	}
 	if err := cmp.Or(sinkErr, readErr); err != nil {
 		return err
@@ -158,9 +158,9 @@ func (r *Reader) Run(ctx context.Context, sink wait.Sink) error {
 
 // decode decodes all batches, and notes what is wrong with the recording. It
 // returns the errors of the file and of the context.
-func (r *Reader) decode(ctx context.Context, ahead ahead) error {
+func (r *Reader) decode(ctx context.Context, pre prefetch) error {
 	for {
-		if err := r.decodeBatch(ctx, ahead); err != nil {
+		if err := r.decodeBatch(ctx, pre); err != nil {
 			return err
 		}
 		err := guarded(r.segment)
@@ -172,7 +172,7 @@ func (r *Reader) decode(ctx context.Context, ahead ahead) error {
 			return nil
 		}
 		if err != nil {
-			r.damage = &Damage{Cut: err == errCut, Offset: r.whole, Cause: err}
+			r.damage = &Damage{Cut: err == errCut, Offset: r.intact, Cause: err}
 			return nil
 		}
 	}
@@ -181,10 +181,10 @@ func (r *Reader) decode(ctx context.Context, ahead ahead) error {
 // endDamage is what is wrong with a file that ends between two segments.
 func (r *Reader) endDamage() *Damage {
 	if !r.messages.atEnd() {
-		return &Damage{Offset: r.whole, Cause: errTrailing}
+		return &Damage{Offset: r.intact, Cause: errTrailing}
 	}
 	if !r.ended {
-		return &Damage{Cut: true, Offset: r.whole}
+		return &Damage{Cut: true, Offset: r.intact}
 	}
 	return nil
 }
@@ -223,16 +223,16 @@ func (r *Reader) load() error {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
-	r.rows, r.whole = int(batch.NumRows()), r.messages.offset
+	r.rows, r.intact = int(batch.NumRows()), r.messages.offset
 	return nil
 }
 
 // decodeBatch passes on the rows of the batch that is loaded.
-func (r *Reader) decodeBatch(ctx context.Context, ahead ahead) error {
+func (r *Reader) decodeBatch(ctx context.Context, pre prefetch) error {
 	for from := 0; from < r.rows; {
 		var chunk []row
 		select {
-		case chunk = <-ahead.free:
+		case chunk = <-pre.free:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -241,7 +241,7 @@ func (r *Reader) decodeBatch(ctx context.Context, ahead ahead) error {
 			r.decodeBlock(chunk[at:min(at+blockRows, len(chunk))], from+at)
 		}
 		from += len(chunk)
-		ahead.decoded <- chunk // there is room for all chunks
+		pre.decoded <- chunk // there is room for all chunks
 	}
 	return ctx.Err()
 }

@@ -113,12 +113,12 @@ func segmentEnds(t *testing.T, file []byte) []int64 {
 	t.Helper()
 	r, err := NewReader(bytes.NewReader(file), Limits{})
 	put(t, err)
-	ends := []int64{r.whole}
+	ends := []int64{r.intact}
 	for {
 		if err := r.segment(); err != nil {
 			return ends
 		}
-		ends = append(ends, r.whole)
+		ends = append(ends, r.intact)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestWhatIsNoRecordingIsNamed(t *testing.T) {
 		{"Parquet", "PAR1\x15\x04\x15\x04", "it is a Parquet file"},
 		{"Arrow file", "ARROW1\x00\x00\xff\xff\xff\xff", "it is an Arrow file"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00", "gunzip"},
-		{"execution trace", "go 1.26 trace\x00\x00\x00", "netpolltrace import"},
+		{"execution trace", "go 1.26 trace\x00\x00\x00", "go tool trace"},
 		{"other Arrow stream", string(otherArrow), "not a recording of netpolltrace"},
 		{"only a mark", "\xff\xff\xff\xff", "cut off after 4 bytes"},
 		{"huge metadata", "\xff\xff\xff\xff\xff\xff\xff\x7f" + strings.Repeat("x", 99), errTooLarge.Error()},

@@ -17,14 +17,14 @@ const maxPseudonyms = 1 << 16
 type redactor struct {
 	names map[string]string // pseudonyms by address without port
 	count map[string]int    // of pseudonyms, by kind
-	whole map[string]string // what address returned lately
+	cache map[string]string // results of address
 }
 
 func newRedactor() *redactor {
 	return &redactor{
 		names: make(map[string]string),
 		count: make(map[string]int),
-		whole: make(map[string]string),
+		cache: make(map[string]string),
 	}
 }
 
@@ -33,14 +33,14 @@ func (r *redactor) address(address string) string {
 	if address == "" {
 		return ""
 	}
-	if redacted, ok := r.whole[address]; ok {
+	if redacted, ok := r.cache[address]; ok {
 		return redacted
 	}
 	redacted := r.redacted(address)
-	if len(r.whole) == maxPseudonyms {
-		clear(r.whole)
+	if len(r.cache) == maxPseudonyms {
+		clear(r.cache)
 	}
-	r.whole[address] = redacted
+	r.cache[address] = redacted
 	return redacted
 }
 

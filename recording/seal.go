@@ -13,7 +13,7 @@ import (
 // before it in eight hexadecimal digits. Arrow has no checksum of its own: its
 // LZ4 frames are written without one, and its metadata never had any. To other
 // readers a seal is an empty batch. A segment is written in one call, so that a
-// recorder which is killed leaves whole segments; and it is read as a whole, so
+// recorder that is killed leaves complete segments. It is read completely first, so
 // that Arrow sees no bytes that do not match their seal.
 
 // checksum is the CRC-32C of the bytes so far.
