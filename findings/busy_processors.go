@@ -52,11 +52,10 @@ func (b *busyProcessors) Wait(w *wait.Wait) error {
 	b.answers++
 	stats, ok := b.lines[w.Stack.Line]
 	if !ok {
-		if len(b.lines) == busyMaxLines {
-			return nil
-		}
-		stats = &lineStats{name: report.ShortLine(w.Stack.Func, w.Stack.Line), late: b.empty, network: b.empty}
-		b.lines[w.Stack.Line] = stats
+		stats = b.add(w.Stack.Line, report.ShortLine(w.Stack.Func, w.Stack.Line))
+	}
+	if stats == nil {
+		return nil
 	}
 	late := lateness(w)
 	stats.late.Add(late, 1)
@@ -70,6 +69,39 @@ func (b *busyProcessors) Wait(w *wait.Wait) error {
 
 // Event implements [wait.Sink].
 func (b *busyProcessors) Event(*wait.Event) error { return nil }
+
+// add adds a line, unless there are too many.
+func (b *busyProcessors) add(line, name string) *lineStats {
+	if len(b.lines) == busyMaxLines {
+		return nil
+	}
+	stats := &lineStats{name: name, late: b.empty, network: b.empty}
+	b.lines[line] = stats
+	return stats
+}
+
+func (b *busyProcessors) merge(other detector) {
+	from := other.(*busyProcessors)
+	b.answers += from.answers
+	for line, theirs := range from.lines {
+		stats, ok := b.lines[line]
+		if !ok {
+			stats = b.add(line, theirs.name)
+		}
+		if stats != nil {
+			stats.merge(theirs)
+		}
+	}
+}
+
+func (l *lineStats) merge(other *lineStats) {
+	l.late.Merge(&other.late)
+	l.network.Merge(&other.network)
+	l.lateTime += other.lateTime
+	l.awaited += other.awaited
+	l.netpoll += other.netpoll
+	l.sched += other.sched
+}
 
 func (b *busyProcessors) answer() Answer {
 	if b.answers < busyMinWaits {

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -71,23 +72,39 @@ func (c *cpuThrottled) Event(e *wait.Event) error {
 }
 
 func (c *cpuThrottled) throttled(note note) {
-	t, ok := c.cgroups[note["cgroup"]]
+	periods, _ := note.number("periods")
+	throttled, _ := note.number("throttled")
+	nanoseconds, _ := note.number("throttled_ns")
+	quota, _ := note.number("quota_cpus")
+	c.add(note["cgroup"], throttling{
+		periods: uint64(periods), throttled: uint64(throttled), time: time.Duration(nanoseconds), quota: quota,
+	})
+}
+
+// add adds what a cgroup went through, unless there are too many of them.
+func (c *cpuThrottled) add(cgroup string, more throttling) {
+	t, ok := c.cgroups[cgroup]
 	if !ok {
 		if len(c.cgroups) == throttledMaxCgroups {
 			return
 		}
 		t = &throttling{}
-		c.cgroups[note["cgroup"]] = t
+		c.cgroups[cgroup] = t
 	}
-	periods, _ := note.number("periods")
-	throttled, _ := note.number("throttled")
-	nanoseconds, _ := note.number("throttled_ns")
-	t.periods += uint64(periods)
-	t.throttled += uint64(throttled)
-	t.time += time.Duration(nanoseconds)
-	if quota, ok := note.number("quota_cpus"); ok {
-		t.quota = quota
+	t.periods += more.periods
+	t.throttled += more.throttled
+	t.time += more.time
+	t.quota = cmp.Or(more.quota, t.quota)
+}
+
+func (c *cpuThrottled) merge(other detector) {
+	from := other.(*cpuThrottled)
+	for cgroup, theirs := range from.cgroups {
+		c.add(cgroup, *theirs)
 	}
+	c.quota = cmp.Or(from.quota, c.quota)
+	c.gomaxprocs = cmp.Or(from.gomaxprocs, c.gomaxprocs)
+	c.late += from.late
 }
 
 // note is the key=value words of an event.

@@ -23,27 +23,45 @@ type Answer struct {
 // detector looks for one kind of trouble. Its memory is bounded.
 type detector interface {
 	wait.Sink
+	// merge adds what another detector of the same kind was shown, and only
+	// reads that one.
+	merge(detector)
 	answer() Answer
 }
 
-// Collector shows the waits and events of a source to all detectors. It is a
-// [wait.Sink], to be used beside a [report.Builder].
+// Collector shows the waits and events of a source to all detectors. It is the
+// [report.Finder] of reports.
 type Collector struct {
+	empty     report.Distribution // what a distribution begins with
 	detectors []detector
 }
 
-// NewCollector returns a collector for one report.
+// NewCollector returns a collector that has been shown nothing.
 func NewCollector() (*Collector, error) {
 	empty, err := report.NewDistribution()
 	if err != nil {
 		return nil, fmt.Errorf("making the detectors of findings: %w", err)
 	}
+	return newCollector(*empty), nil
+}
+
+func newCollector(empty report.Distribution) *Collector {
 	throttled := newCPUThrottled()
-	return &Collector{detectors: []detector{
-		newSlowPeer(*empty),
+	return &Collector{empty: empty, detectors: []detector{
+		newSlowPeer(empty),
 		throttled,
-		newBusyProcessors(*empty, throttled),
-	}}, nil
+		newBusyProcessors(empty, throttled),
+	}}
+}
+
+// Empty implements [report.Finder].
+func (c *Collector) Empty() report.Finder { return newCollector(c.empty) }
+
+// Merge implements [report.Finder]; other is a [Collector].
+func (c *Collector) Merge(other report.Finder) {
+	for i, d := range other.(*Collector).detectors {
+		c.detectors[i].merge(d)
+	}
 }
 
 // Wait implements [wait.Sink].
@@ -75,7 +93,7 @@ func (c *Collector) Answers() []Answer {
 	return answers
 }
 
-// Findings is what was found, warnings first.
+// Findings implements [report.Finder]: what was found, warnings first.
 func (c *Collector) Findings() []report.Finding {
 	var found []report.Finding
 	for _, a := range c.Answers() {

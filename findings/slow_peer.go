@@ -38,7 +38,6 @@ const (
 type slowPeer struct {
 	empty   report.Distribution // what a new peer begins with
 	peers   map[peerLine]*peerStats
-	dropped uint64 // waits of peers that came when the table was full
 	unknown uint64 // answers of which the idle or network part was not measured
 }
 
@@ -73,33 +72,66 @@ func (s *slowPeer) Wait(w *wait.Wait) error {
 	}
 	stats := s.stats(w)
 	if stats == nil {
-		s.dropped++
 		return nil
 	}
 	answer := w.Network - w.Idle
 	stats.answers.Add(answer, 1)
 	stats.answered += answer
 	if w.HasTCP {
-		if rtt := time.Duration(w.MinRTT) * time.Microsecond; stats.rtt == 0 || rtt < stats.rtt {
-			stats.rtt = rtt
-		}
+		stats.meet(time.Duration(w.MinRTT) * time.Microsecond)
 		stats.resent += uint64(w.Retransmits)
 	}
 	return nil
 }
 
+// stats finds those of the wait's peer and line; nil if there are too many.
 func (s *slowPeer) stats(w *wait.Wait) *peerStats {
 	key := peerLine{peer: w.Peer}
 	if w.Stack != nil {
 		key.line = w.Stack.Line
 	}
-	stats, ok := s.peers[key]
-	if ok || len(s.peers) >= slowMaxPeers {
+	if stats, ok := s.peers[key]; ok {
 		return stats
 	}
-	stats = &peerStats{peer: w.Peer, answers: s.empty, library: isLibrary(w.Stack)}
+	return s.add(key, isLibrary(w.Stack))
+}
+
+// add adds a peer, unless there are too many.
+func (s *slowPeer) add(key peerLine, library bool) *peerStats {
+	if len(s.peers) == slowMaxPeers {
+		return nil
+	}
+	stats := &peerStats{peer: key.peer, answers: s.empty, library: library}
 	s.peers[key] = stats
 	return stats
+}
+
+func (s *slowPeer) merge(other detector) {
+	from := other.(*slowPeer)
+	s.unknown += from.unknown
+	for key, theirs := range from.peers {
+		stats, ok := s.peers[key]
+		if !ok {
+			stats = s.add(key, theirs.library)
+		}
+		if stats != nil {
+			stats.merge(theirs)
+		}
+	}
+}
+
+func (p *peerStats) merge(other *peerStats) {
+	p.answers.Merge(&other.answers)
+	p.meet(other.rtt)
+	p.resent += other.resent
+	p.answered += other.answered
+}
+
+// meet takes note of a round trip; 0 is none.
+func (p *peerStats) meet(rtt time.Duration) {
+	if p.rtt == 0 || rtt > 0 && rtt < p.rtt {
+		p.rtt = rtt
+	}
 }
 
 // Event implements [wait.Sink].

@@ -2,21 +2,27 @@ package report
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// defaultMaxGroups bounds the memory of one section to what a laptop has to
-// spare: about 1 KiB a group with few waits.
-const defaultMaxGroups = 100_000
+const (
+	// defaultMaxGroups bounds the memory of one section to what a laptop has to
+	// spare: about 1 KiB a group with few waits.
+	defaultMaxGroups  = 100_000
+	defaultMaxWindows = 100
+)
 
 // Options says what a report is to be about. The zero value is the report that
-// people see first.
+// people see first, without conclusions.
 type Options struct {
 	// By is what the waits are grouped by. If it is empty there are two
 	// sections: network waits by peer and line, all others by reason and line.
 	By []Key
-	// Filter leaves out waits that do not match; nil lets all pass.
+	// Filter leaves out waits that do not match; nil lets all pass. Causes and
+	// findings are drawn from all waits.
 	Filter *Filter
 	// Sort is the name of the measure that brings rows to the top, or "name".
 	// Empty means total.
@@ -28,22 +34,63 @@ type Options struct {
 	// MaxGroups bounds the groups of a section; 0 means 100,000. Waits of
 	// further groups are counted in one row, marked as other.
 	MaxGroups int
+	// Explain makes what tells causes, which hands waits on to next; nil: they
+	// are taken as they come.
+	Explain func(next wait.Sink) Explainer
+	// Finder draws conclusions; nil: there are none.
+	Finder Finder
+	// Window is the length of the windows of time that are added up apart; 0
+	// means that there is one, for all. They begin at multiples of it since the
+	// Unix epoch.
+	Window time.Duration
+	// MaxWindows bounds the windows that are kept apart; 0 means 100. Older
+	// ones are added up in one.
+	MaxWindows int
 }
 
-// Builder adds up the waits and events of one or more sources. It is a
-// [wait.Sink].
+// Explainer is a stage that tells what caused a wait. It is shown all waits and
+// events and hands them on. Waits it may hold back to bring them into order.
+type Explainer interface {
+	wait.Sink
+	// Flush hands on the waits that are held back.
+	Flush() error
+}
+
+// Finder draws conclusions from the waits and events that it is shown.
+type Finder interface {
+	wait.Sink
+	// Empty returns a finder of the same kind that has been shown nothing.
+	Empty() Finder
+	// Merge adds what another finder of the same kind has been shown. That one
+	// stays as it is, and others may read it at the same time.
+	Merge(Finder)
+	// Findings are the conclusions, those that matter most first.
+	Findings() []Finding
+}
+
+// Builder makes reports of a stream of waits and events. It is a [wait.Sink];
+// the package's comment tells the stages that they pass.
+//
+// Waits are added by one goroutine. Reports can be asked for by others at the
+// same time: to build one does not hold up the waits.
 type Builder struct {
-	options  Options
-	order    order
-	scale    scale
-	sections []*section
-	events   events
+	order order
+
+	mu      sync.Mutex // held for one wait or to seal a window, never to build a report
+	explain Explainer  // nil: there is none
+	first   wait.Sink  // the first stage
+	windows windows    // the stages after the explanation
+	metas   []wait.Meta
+	damage  []string
 }
 
 // NewBuilder fails if the options name a key or an order that does not exist.
 func NewBuilder(options Options) (*Builder, error) {
 	if options.MaxGroups <= 0 {
 		options.MaxGroups = defaultMaxGroups
+	}
+	if options.MaxWindows <= 0 {
+		options.MaxWindows = defaultMaxWindows
 	}
 	order, err := orderNamed(options.Sort, options.Idle)
 	if err != nil {
@@ -53,50 +100,63 @@ func NewBuilder(options Options) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the scale of percentiles: %w", err)
 	}
-	b := &Builder{options: options, order: order, scale: s}
+	b := &Builder{order: order, windows: windows{options: options, scale: s}}
 	for _, spec := range sectionsFor(options.By) {
 		section, err := newSection(spec, options.MaxGroups)
 		if err != nil {
 			return nil, err
 		}
-		b.sections = append(b.sections, section)
+		b.windows.sections = append(b.windows.sections, section)
+	}
+	b.first = &b.windows
+	if options.Explain != nil {
+		b.explain = options.Explain(&b.windows)
+		b.first = b.explain
 	}
 	return b, nil
 }
 
+// Begin says that what comes from now on is of the recording of which meta
+// speaks. What comes before the first is of one of which nothing is known.
+func (b *Builder) Begin(meta *wait.Meta) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.seal(); err != nil {
+		return err
+	}
+	b.windows.recording = len(b.metas)
+	b.metas = append(b.metas, *meta)
+	return nil
+}
+
+// Damaged says, in a sentence, why a recording could not be read to its end.
+func (b *Builder) Damaged(sentence string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.damage = append(b.damage, sentence)
+}
+
 // Wait implements [wait.Sink].
 func (b *Builder) Wait(w *wait.Wait) error {
-	b.events.span(w.Start, w.Total)
-	if b.options.Filter != nil {
-		matched, err := b.options.Filter.Match(w)
-		if err != nil || !matched {
-			return err
-		}
-	}
-	for _, s := range b.sections {
-		if s.about(w) {
-			s.add(w, b.scale, b.options.FDs)
-			break
-		}
-	}
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.first.Wait(w)
 }
 
 // Event implements [wait.Sink].
 func (b *Builder) Event(e *wait.Event) error {
-	b.events.add(e)
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.first.Event(e)
 }
 
-// Report says what the waits so far add up to, in recordings of which metas
-// speak. More waits may be added afterwards, for another report.
-func (b *Builder) Report(metas ...wait.Meta) *Report {
-	r := &Report{Metas: metas, Idle: b.options.Idle, Totals: NoWaits()}
-	r.Events = b.events.summary(metas)
-	for _, s := range b.sections {
-		built := s.build(b.order)
-		r.Totals = r.Totals.Plus(&built.Totals)
-		r.Sections = append(r.Sections, built)
+// seal ends the current window with all that came so far.
+func (b *Builder) seal() error {
+	if b.explain != nil {
+		if err := b.explain.Flush(); err != nil {
+			return err
+		}
 	}
-	return r
+	b.windows.seal()
+	return nil
 }

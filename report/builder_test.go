@@ -30,7 +30,16 @@ func build(t *testing.T, options report.Options, waits ...wait.Wait) *report.Rep
 			t.Fatal(err)
 		}
 	}
-	return b.Report()
+	return reported(t, b)
+}
+
+func reported(t *testing.T, b *report.Builder) *report.Report {
+	t.Helper()
+	r, err := b.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func by(keys ...report.Key) report.Options { return report.Options{By: keys} }
@@ -352,7 +361,7 @@ func TestMaxGroups(t *testing.T) {
 			}
 		}
 	}
-	s := b.Report().Sections[0]
+	s := reported(t, b).Sections[0]
 	last := s.Rows[len(s.Rows)-1]
 	if len(s.Rows) != 100_001 || !last.Other || last.All.Waits != 20 || last.All.Total != 30*ms {
 		t.Errorf("%d rows, the last is %+v", len(s.Rows), last)
@@ -503,6 +512,12 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	begin := func() {
+		if err := b.Begin(&wait.Meta{Started: began}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin()
 	at := func(kind wait.EventKind, after, duration time.Duration, count uint64, note string) {
 		e := wait.Event{Kind: kind, Start: began.Add(after).UnixNano(), Duration: duration, Count: count, Note: note}
 		if err := b.Event(&e); err != nil {
@@ -515,9 +530,7 @@ func TestEvents(t *testing.T) {
 	at(wait.EventMode, time.Second, none, 0, "light: over 5 %")
 	at(wait.EventOverhead, 0, 39*ms, 1000, "")
 	at(wait.EventCPU, 0, 3*time.Second, 0, "")
-	meta := wait.Meta{Started: began}
-
-	e := b.Report(meta).Events
+	e := reported(t, b).Events
 	if e.Lost != 13 || !e.Truncated || e.Seconds != 3 || e.Overhead != 1.3 {
 		t.Errorf("without an end: %+v", e)
 	}
@@ -531,16 +544,17 @@ func TestEvents(t *testing.T) {
 	}
 
 	at(wait.EventEnd, 0, 10*time.Second, 0, "")
-	if e := b.Report(meta).Events; e.Truncated || e.Seconds != 10 {
+	if e := reported(t, b).Events; e.Truncated || e.Seconds != 10 {
 		t.Errorf("with its end: %+v", e)
 	}
-	if e := b.Report(meta, meta).Events; !e.Truncated {
-		t.Error("one of two recordings has no end, and it is not said")
+	begin()
+	if e := reported(t, b).Events; !e.Truncated || e.Seconds != 10 {
+		t.Errorf("one of two recordings has no end: %+v", e)
 	}
 	for i := range 1000 {
 		at(wait.EventLost, 0, none, 1, "place "+strconv.Itoa(i))
 	}
-	if e := b.Report(meta).Events; len(e.Notes) > 20 || e.Lost != 1013 {
+	if e := reported(t, b).Events; len(e.Notes) > 20 || e.Lost != 1013 {
 		t.Errorf("%d notes, lost %d", len(e.Notes), e.Lost)
 	}
 }

@@ -55,7 +55,12 @@ func (d *Distribution) Add(value time.Duration, count uint64) {
 	if d.bins == nil {
 		d.bins = store.NewBufferedPaginatedStore()
 	}
-	d.bins.AddWithCount(d.scale.Index(float64(value)), float64(count))
+	index := d.scale.Index(float64(value))
+	if count == 1 {
+		d.bins.Add(index) // as nearly always
+		return
+	}
+	d.bins.AddWithCount(index, float64(count))
 }
 
 // Count is the number of durations.
@@ -70,7 +75,8 @@ func (d *Distribution) Max() time.Duration {
 }
 
 // Quantile is the duration that a part q of all does not exceed, or
-// [wait.Unmeasured] if there is none.
+// [wait.Unmeasured] if there is none. It sorts what [Distribution.Add] left
+// unsorted: it must not be called while others read the distribution.
 func (d *Distribution) Quantile(q float64) time.Duration {
 	if d.count == 0 {
 		return wait.Unmeasured
@@ -86,26 +92,38 @@ func (d *Distribution) Quantile(q float64) time.Duration {
 	return max(time.Duration(value), d.min)
 }
 
-// union returns a distribution of what is in both. It leaves d as it is.
-func (d *Distribution) union(other *Distribution) Distribution {
-	switch {
-	case other == nil || other.count == 0:
-		return *d
-	case d.count == 0:
-		return *other
+// Merge adds what is in other, which stays as it is.
+func (d *Distribution) Merge(other *Distribution) {
+	if other.count == 0 {
+		return
 	}
-	all := Distribution{
-		scale: d.scale,
-		zeros: d.zeros + other.zeros,
-		count: d.count + other.count,
-		min:   min(d.min, other.min),
-		max:   max(d.max, other.max),
-		bins:  store.NewBufferedPaginatedStore(),
+	if d.count == 0 || other.min < d.min {
+		d.min = other.min
 	}
-	for _, part := range [...]*Distribution{d, other} {
-		if part.bins != nil {
-			all.bins.MergeWith(part.bins)
-		}
+	d.max = max(d.max, other.max)
+	d.count += other.count
+	d.zeros += other.zeros
+	if other.bins == nil {
+		return
 	}
+	if d.bins == nil {
+		d.bins = store.NewBufferedPaginatedStore()
+	}
+	d.bins.MergeWith(other.bins)
+}
+
+// clear empties d and keeps its memory.
+func (d *Distribution) clear() {
+	d.zeros, d.count, d.min, d.max = 0, 0, 0, 0
+	if d.bins != nil {
+		d.bins.Clear()
+	}
+}
+
+// union returns a distribution of what is in both, which stay as they are.
+func union(a, b *Distribution) Distribution {
+	all := Distribution{scale: a.scale}
+	all.Merge(a)
+	all.Merge(b)
 	return all
 }

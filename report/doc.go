@@ -2,6 +2,18 @@
 // is a [wait.Sink] that adds each wait to a group, and a [Report] is what the
 // groups say when somebody asks.
 //
+// # Stages
+//
+// Waits are explained, then shown to findings, then filtered, then grouped. So
+// what a filter leaves out is still evidence for the causes of other waits and
+// for findings.
+//
+// They are added up by windows of time ([Options.Window]). A window is sealed
+// when the next one begins or somebody asks for a report, and does not change
+// any more. Reports are made of sealed windows, so that no wait has to be held
+// up while one is built. Windows together say what a single one would have said,
+// to the last count: groups and notes have the same numbers in all of them.
+//
 // # What is counted
 //
 // A group keeps two views of its finished waits. All of them, whole, is what

@@ -1,18 +1,26 @@
 package report
 
-import "github.com/netpolltrace/netpolltrace/wait"
+import (
+	"time"
 
-// Report is what a recording says, ready to be shown.
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Report is what recordings say, ready to be shown.
 type Report struct {
-	Metas    []wait.Meta // one for each recording that went in
+	Metas   []wait.Meta // one for each recording that went in
+	Targets []Target    // of all recordings, in their order
+	// From and To are the time of which the report speaks, as bounds of
+	// windows; zero if it speaks of everything.
+	From, To time.Time
 	Events   Events
 	Sections []Section
 	Totals   Row  // the sums of all sections
 	Idle     bool // whether people are shown idle time too
 	// Damage says what is wrong with recordings that could not be read to their
-	// end, a sentence each. Whoever reads them sets it.
+	// end, a sentence each.
 	Damage   []string
-	Findings []Finding
+	Findings []Finding // empty without [Options.Finder]
 }
 
 // Severity says how much a finding matters.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -71,13 +72,11 @@ func isNetwork(w *wait.Wait) bool {
 	return w.Op != "" || w.Reason == wait.ReasonIO
 }
 
+// section is a table while waits are added.
 type section struct {
 	title  string
 	about  func(*wait.Wait) bool
 	groups *groups
-	idle   IdleWaits
-	open   OpenWaits
-	oldest *group
 }
 
 func newSection(spec sectionSpec, limit int) (*section, error) {
@@ -92,10 +91,32 @@ func newSection(spec sectionSpec, limit int) (*section, error) {
 	return &section{title: spec.title, about: spec.about, groups: newGroups(keys, limit)}, nil
 }
 
-func (s *section) add(w *wait.Wait, sc scale, fds bool) {
-	g := s.groups.find(w)
+// sectionSums is what the waits of a section add up to in one window.
+type sectionSums struct {
+	groups []*groupSums // by the group's number; nil: no waits
+	idle   IdleWaits
+	open   uint64        // waits in which a reply was pending
+	oldest time.Duration // of those
+	// oldestGroup is the number of the oldest one's group, if there is one.
+	oldestGroup int
+}
+
+// group finds the sums of a group by its number.
+func (s *sectionSums) group(n int) *groupSums {
+	if n >= len(s.groups) {
+		s.groups = append(s.groups, make([]*groupSums, n+1-len(s.groups))...)
+	}
+	if s.groups[n] == nil {
+		s.groups[n] = &groupSums{}
+	}
+	return s.groups[n]
+}
+
+// add adds a wait of the group with that number.
+func (s *sectionSums) add(w *wait.Wait, group int, sc scale, fds bool) {
+	g := s.group(group)
 	if w.Idle != 0 {
-		s.countIdle(w)
+		s.idle.count(w)
 	}
 	if w.Kind != wait.KindOpen {
 		g.addFinished(sc, w)
@@ -106,47 +127,86 @@ func (s *section) add(w *wait.Wait, sc scale, fds bool) {
 	if age <= 0 {
 		return
 	}
-	s.open.Count++
-	if age > s.open.Oldest {
-		s.open.Oldest, s.oldest = age, g
+	s.open++
+	if age > s.oldest {
+		s.oldest, s.oldestGroup = age, group
 	}
 }
 
-func (s *section) countIdle(w *wait.Wait) {
+// plus returns what both add up to, which stay as they are.
+func (s *sectionSums) plus(other *sectionSums) sectionSums {
+	longer, shorter := s.groups, other.groups
+	if len(longer) < len(shorter) {
+		longer, shorter = shorter, longer
+	}
+	sum := sectionSums{
+		groups: slices.Clone(longer),
+		idle:   s.idle.plus(other.idle),
+		open:   s.open + other.open,
+		oldest: s.oldest, oldestGroup: s.oldestGroup,
+	}
+	for n := range shorter {
+		sum.groups[n] = s.groups[n].plus(other.groups[n])
+	}
+	if other.oldest > s.oldest {
+		sum.oldest, sum.oldestGroup = other.oldest, other.oldestGroup
+	}
+	return sum
+}
+
+func (i *IdleWaits) count(w *wait.Wait) {
 	if w.Idle < 0 {
 		if w.Role != "" && (w.Op == wait.OpRead || w.Op == wait.OpAccept) {
-			s.idle.Unknown++
+			i.Unknown++
 		}
 		return
 	}
 	if !partsOf(w).idleWhole(w.Idle) {
 		return
 	}
-	s.idle.Time += w.Idle
+	i.Time += w.Idle
 	switch {
 	case w.Op == wait.OpAccept:
-		s.idle.Accepts++
+		i.Accepts++
 	case w.Role == wait.RoleAccepted:
-		s.idle.KeepAlive++
+		i.KeepAlive++
 	case w.Role == wait.RoleDialed:
-		s.idle.Pooled++
+		i.Pooled++
 	default:
-		s.idle.Others++
+		i.Others++
 	}
 }
 
-func (s *section) build(by order) Section {
-	built := Section{Title: s.title, Idle: s.idle, Open: s.open, Totals: NoWaits()}
+func (i IdleWaits) plus(other IdleWaits) IdleWaits {
+	return IdleWaits{
+		KeepAlive: i.KeepAlive + other.KeepAlive,
+		Pooled:    i.Pooled + other.Pooled,
+		Accepts:   i.Accepts + other.Accepts,
+		Others:    i.Others + other.Others,
+		Time:      i.Time + other.Time,
+		Unknown:   i.Unknown + other.Unknown,
+	}
+}
+
+// build makes the table of a window's sums. The list of groups is at least as
+// long as that of their sums.
+func (s *section) build(sums *sectionSums, groups []group, by order, scratch *Distribution) Section {
+	built := Section{Title: s.title, Idle: sums.idle, Totals: NoWaits()}
+	built.Open = OpenWaits{Count: sums.open, Oldest: sums.oldest}
 	for _, key := range s.groups.keys {
 		built.By = append(built.By, KeyInfo{Name: Key(key.Key), Header: key.Header, Numeric: key.Numeric(), Long: key.Long})
 	}
-	for _, g := range s.groups.all() {
-		row := g.row(s.groups.decode(g))
+	for n, g := range sums.groups {
+		if g == nil {
+			continue
+		}
+		row := g.row(scratch)
+		row.Key, row.Other, row.Stack = groups[n].texts(len(built.By)), groups[n].other, groups[n].stack
 		built.Totals = built.Totals.Plus(row)
 		built.Rows = append(built.Rows, row)
 	}
-	if s.oldest != nil {
-		built.Open.OldestKey = s.groups.decode(s.oldest)
+	if sums.oldest > 0 {
+		built.Open.OldestKey = groups[sums.oldestGroup].texts(len(built.By))
 	}
 	by.sort(built.Rows, built.By)
 	return built

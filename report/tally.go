@@ -144,31 +144,69 @@ func (t *tally) distribute(p *parts, count uint64) {
 	}
 }
 
-// numbers says what is in the tally and in other, which can be nil.
-func (t *tally) numbers(other *tally) Numbers {
-	if other == nil {
-		other = &tally{}
+// plus returns a tally of what is in both, which stay as they are. Either can
+// be nil.
+func (t *tally) plus(other *tally) *tally {
+	switch {
+	case t == nil:
+		return other
+	case other == nil:
+		return t
 	}
-	n := Numbers{
-		Waits:    t.waits + other.waits,
-		Timeouts: t.timeouts + other.timeouts,
-		Total:    t.total + other.total,
-		Unsplit:  t.unsplit + other.unsplit,
+	sum := *t
+	sum.waits += other.waits
+	sum.timeouts += other.timeouts
+	sum.total += other.total
+	sum.unsplit += other.unsplit
+	for i := range partCount {
+		sum.sum[i] += other.sum[i]
+		sum.measured[i] += other.measured[i]
+		sum.missing[i] += other.missing[i]
 	}
-	for i, sum := range [...]*time.Duration{&n.Network, &n.Netpoll, &n.Blocked, &n.Sched} {
-		*sum = wait.Unmeasured
-		if t.measured[i]+other.measured[i] > 0 {
-			*sum = t.sum[i] + other.sum[i]
+	sum.totals = union(&t.totals, &other.totals)
+	sum.network = union(&t.network, &other.network)
+	sum.netpoll = union(&t.netpoll, &other.netpoll)
+	sum.sched = union(&t.sched, &other.sched)
+	return &sum
+}
+
+// numbersOf says what is in both tallies, of which either can be nil. They may
+// be read by others at the same time, so percentiles are taken of a copy, in
+// scratch.
+func numbersOf(a, b *tally, scratch *Distribution) Numbers {
+	n := nothing()
+	for _, t := range [...]*tally{a, b} {
+		if t != nil {
+			n = n.plus(t.sums())
 		}
 	}
-	n.NoNetwork = t.missing[partNetwork] + other.missing[partNetwork]
-	n.NoNetpoll = t.missing[partNetpoll] + other.missing[partNetpoll]
-	n.NoBlocked = t.missing[partBlocked] + other.missing[partBlocked]
-	n.NoSched = t.missing[partSched] + other.missing[partSched]
-
-	totals := t.totals.union(&other.totals)
+	spread := func(of func(*tally) *Distribution) *Distribution {
+		scratch.clear()
+		for _, t := range [...]*tally{a, b} {
+			if t != nil {
+				scratch.Merge(of(t))
+			}
+		}
+		return scratch
+	}
+	totals := spread(func(t *tally) *Distribution { return &t.totals })
 	n.P50, n.P90, n.P99, n.Max = totals.Quantile(0.5), totals.Quantile(0.9), totals.Quantile(0.99), totals.Max()
-	network, netpoll, sched := t.network.union(&other.network), t.netpoll.union(&other.netpoll), t.sched.union(&other.sched)
-	n.NetworkP99, n.NetpollP99, n.SchedP99 = network.Quantile(0.99), netpoll.Quantile(0.99), sched.Quantile(0.99)
+	n.NetworkP99 = spread(func(t *tally) *Distribution { return &t.network }).Quantile(0.99)
+	n.NetpollP99 = spread(func(t *tally) *Distribution { return &t.netpoll }).Quantile(0.99)
+	n.SchedP99 = spread(func(t *tally) *Distribution { return &t.sched }).Quantile(0.99)
+	return n
+}
+
+// sums are the numbers of the tally without its percentiles.
+func (t *tally) sums() Numbers {
+	n := nothing()
+	n.Waits, n.Timeouts, n.Total, n.Unsplit = t.waits, t.timeouts, t.total, t.unsplit
+	for i, sum := range [...]*time.Duration{&n.Network, &n.Netpoll, &n.Blocked, &n.Sched} {
+		if t.measured[i] > 0 {
+			*sum = t.sum[i]
+		}
+	}
+	n.NoNetwork, n.NoNetpoll = t.missing[partNetwork], t.missing[partNetpoll]
+	n.NoBlocked, n.NoSched = t.missing[partBlocked], t.missing[partSched]
 	return n
 }

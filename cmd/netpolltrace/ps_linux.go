@@ -62,7 +62,7 @@ func printWaiting(f *found, o reportOptions) error {
 		return err
 	}
 	fmt.Println(strings.Join(headers, "\n") + "\n")
-	return r.print("", wait.Meta{})
+	return r.print("")
 }
 
 // addWaiting adds who waits in a process, and says how many they are.
@@ -77,7 +77,7 @@ func addWaiting(r *reporter, pid int) (header string, err error) {
 		return "", err
 	}
 	for i := range waits {
-		if err := r.Builder.Wait(&waits[i]); err != nil {
+		if err := r.Wait(&waits[i]); err != nil {
 			return "", err
 		}
 	}

@@ -65,7 +65,7 @@ func newRecordingRun(flags *recordingFlags, names []string, show bool) (*recordi
 	if err := r.chooseOutput(names, show); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(canCreate(r.file), canCreate(r.out)); err != nil {
+	if err := errors.Join(canRecord(r.file), canReport(r.out)); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -116,16 +116,27 @@ func programsName(names []string) string {
 	return fmt.Sprintf("%s+%d", names[0], len(different)-1)
 }
 
-// canCreate refuses an output that is there already, or whose folder takes none:
-// before a probe is attached, and not when a report is written at the end.
-func canCreate(path string) error {
+// canRecord refuses a recording that is there already, or whose folder takes
+// none: before a probe is attached, and not when it has been made.
+func canRecord(path string) error {
 	if path == "" || path == recording.Standard {
 		return nil
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return taken(path)
+		return fmt.Errorf("%s exists: choose another name or remove it", path)
 	}
-	folder := filepath.Dir(path)
+	return canCreateIn(filepath.Dir(path))
+}
+
+// canReport refuses likewise what no report can be written to.
+func canReport(path string) error {
+	if path == "" || path == recording.Standard {
+		return nil
+	}
+	return errors.Join(replaceable(path), canCreateIn(filepath.Dir(path)))
+}
+
+func canCreateIn(folder string) error {
 	if err := unix.Access(folder+"/", unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("nothing can be created in %s: %w: choose another folder", folder, err)
 	}
@@ -135,7 +146,11 @@ func canCreate(path string) error {
 // begin opens the output for an open source, which the run closes from here on.
 func (r *recordingRun) begin(source wait.Source) error {
 	r.source = source
-	if err := r.openOutput(); err != nil {
+	err := r.openOutput()
+	if err == nil && r.report != nil {
+		err = r.report.Begin(source.Meta())
+	}
+	if err != nil {
 		return errors.Join(err, source.Close())
 	}
 	return nil
@@ -176,7 +191,7 @@ func (r *recordingRun) run(ctx context.Context, watch session.Watch) error {
 	if r.report == nil {
 		return nil
 	}
-	return r.report.print(r.out, *r.source.Meta())
+	return r.report.print(r.out)
 }
 
 func (r *recordingRun) sinks() tee {

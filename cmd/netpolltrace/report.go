@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/report/render"
-	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // reportOptions are the flags of report.
@@ -84,15 +84,12 @@ func runReport(ctx context.Context, o reportOptions, files []string) error {
 		}
 		files = []string{newest}
 	}
-	var metas []wait.Meta
 	for _, file := range files {
-		meta, err := r.read(ctx, file)
-		if err != nil {
+		if err := r.read(ctx, file); err != nil {
 			return err
 		}
-		metas = append(metas, *meta)
 	}
-	return r.print(o.output, metas...)
+	return r.print(o.output)
 }
 
 func chooseFormat(o reportOptions) (render.Format, error) {
@@ -132,121 +129,68 @@ func wordList(words []string) string {
 	return text.String()
 }
 
-// reporter makes a report of what it is told. It is a [wait.Sink].
+// reporter is a report that is being made, and how it is to be written. It is a
+// [wait.Sink].
 type reporter struct {
 	*report.Builder
-	collector *findings.Collector
-	format    render.Format
-	options   render.Options
-	damage    []string // what is wrong with the recordings
+	format  render.Format
+	options render.Options
 }
 
 func newReporter(format render.Format, o reportOptions) (*reporter, error) {
-	options := report.Options{By: format.By, Sort: o.sort, Idle: o.idle, FDs: format.FDs}
-	if options.Sort == "" {
-		options.Sort = format.Sort
+	finder, err := findings.NewCollector()
+	if err != nil {
+		return nil, err
+	}
+	options := report.Options{
+		By: format.By, Sort: cmp.Or(o.sort, format.Sort), Idle: o.idle, FDs: format.FDs, Finder: finder,
 	}
 	if o.by != "" {
-		keys, err := report.ParseKeys(o.by)
-		if err != nil {
+		if options.By, err = report.ParseKeys(o.by); err != nil {
 			return nil, err
 		}
-		options.By = keys
 	}
 	if o.filter != "" {
-		filter, err := report.NewFilter(o.filter)
-		if err != nil {
+		if options.Filter, err = report.NewFilter(o.filter); err != nil {
 			return nil, err
 		}
-		options.Filter = filter
 	}
 	builder, err := report.NewBuilder(options)
 	if err != nil {
 		return nil, err
 	}
-	collector, err := findings.NewCollector()
-	if err != nil {
-		return nil, err
-	}
-	return &reporter{
-		Builder: builder, collector: collector, format: format,
-		options: render.Options{Top: o.top, Value: o.value},
-	}, nil
-}
-
-func (r *reporter) Wait(w *wait.Wait) error {
-	if err := r.Builder.Wait(w); err != nil {
-		return err
-	}
-	return r.collector.Wait(w)
-}
-
-func (r *reporter) Event(e *wait.Event) error {
-	if err := r.Builder.Event(e); err != nil {
-		return err
-	}
-	return r.collector.Event(e)
+	return &reporter{Builder: builder, format: format, options: render.Options{Top: o.top, Value: o.value}}, nil
 }
 
 // read takes in a recording.
-func (r *reporter) read(ctx context.Context, file string) (*wait.Meta, error) {
+func (r *reporter) read(ctx context.Context, file string) error {
 	reader, err := recording.Open(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer reader.Close()
-	if err := reader.Run(ctx, r); err != nil {
-		return nil, err
+	if err := errors.Join(r.Begin(reader.Meta()), reader.Run(ctx, r)); err != nil {
+		return err
 	}
 	if damage := reader.Damage(); damage != nil {
-		r.damage = append(r.damage, fmt.Sprintf("%s: %v", file, damage))
+		r.Damaged(fmt.Sprintf("%s: %v", file, damage))
 	}
-	return reader.Meta(), nil
+	return nil
 }
 
-// print writes the report to a file that must not exist, or to standard output.
-func (r *reporter) print(path string, metas ...wait.Meta) error {
-	rep := r.Report(metas...)
-	rep.Damage = r.damage
-	rep.Findings = r.collector.Findings()
+// print writes the report to a file, or to standard output.
+func (r *reporter) print(path string) error {
+	rep, err := r.Report()
+	if err != nil {
+		return err
+	}
 	if path == "" || path == recording.Standard {
 		options := r.options
 		options.Width = terminalWidth(os.Stdout)
 		options.Color = wantsColor(os.Stdout)
 		return r.format.Render(os.Stdout, rep, options)
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return taken(path)
-	}
-	if err != nil {
-		return fmt.Errorf("creating the report: %w", err)
-	}
-	if owner := sudoOwner(os.LookupEnv); owner != nil {
-		err = out.Chown(owner.UID, owner.GID)
-	}
-	return errors.Join(err, r.format.Render(io.Writer(out), rep, r.options), out.Close())
-}
-
-// taken says that an output is there already: nothing is written over.
-func taken(path string) error {
-	return fmt.Errorf("%s exists: choose another name or remove it", path)
-}
-
-// sudoOwner is the user who called sudo: files are theirs. It is nil where
-// there is none.
-func sudoOwner(getenv func(string) (string, bool)) *recording.Owner {
-	uidText, _ := getenv("SUDO_UID")
-	gidText, _ := getenv("SUDO_GID")
-	uid, err := strconv.Atoi(uidText)
-	if err != nil || os.Geteuid() != 0 {
-		return nil
-	}
-	gid, err := strconv.Atoi(gidText)
-	if err != nil {
-		return nil
-	}
-	return &recording.Owner{UID: uid, GID: gid}
+	return writeFile(path, func(w io.Writer) error { return r.format.Render(w, rep, r.options) })
 }
 
 func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

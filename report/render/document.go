@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,54 +37,8 @@ func newDocument(r *report.Report, o Options) document {
 	if len(d.grids) == 0 {
 		d.grids = []grid{{empty: "No waits."}}
 	}
-	d.footer = footer(r, d.grids, o)
+	d.footer = footer(r, d.grids)
 	return d
-}
-
-func header(r *report.Report) []string {
-	var words []string
-	add := func(word string, known bool) {
-		if known {
-			words = append(words, word)
-		}
-	}
-	var m wait.Meta
-	if len(r.Metas) > 0 {
-		m = r.Metas[0]
-	}
-	add(program(r.Metas), true)
-	add(fmt.Sprintf("%d recordings", len(r.Metas)), len(r.Metas) > 1)
-	var t wait.Target
-	if len(m.Targets) > 0 {
-		t = m.Targets[0]
-	}
-	add(fmt.Sprintf("pid %d", t.PID), len(r.Metas) == 1 && t.PID > 0)
-	add(t.Go, t.Go != "")
-	add(seconds(r.Events.Seconds), true)
-	add("mode "+string(t.Mode), t.Mode != "")
-	add("lost "+report.FormatCount(r.Events.Lost), true)
-	return words
-}
-
-// program names the program, or says how many there are.
-func program(metas []wait.Meta) string {
-	var names []string
-	for _, m := range metas {
-		for _, t := range m.Targets {
-			if t.Exe != "" {
-				names = append(names, path.Base(t.Exe))
-			}
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	switch len(names) {
-	case 0:
-		return "(unknown program)"
-	case 1:
-		return names[0]
-	}
-	return fmt.Sprintf("%d programs", len(names))
 }
 
 func seconds(s float64) string {
@@ -132,7 +85,11 @@ func remarks(r *report.Report) []string {
 	for _, n := range r.Events.Notes {
 		switch n.Kind {
 		case wait.EventMode, wait.EventTarget:
-			lines = append(lines, fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), n.Text))
+			text := n.Text
+			if n.Process != nil && len(r.Targets) > 1 {
+				text = fmt.Sprintf("%s (pid %d): %s", n.Process.Name, n.Process.PID, text)
+			}
+			lines = append(lines, fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), text))
 		case wait.EventIncomplete:
 			lines = append(lines, "incomplete: "+counted(n.Count, "wait")+" "+n.Text)
 		}
@@ -140,28 +97,15 @@ func remarks(r *report.Report) []string {
 	return lines
 }
 
-func footer(r *report.Report, grids []grid, o Options) []string {
+func footer(r *report.Report, grids []grid) []string {
 	var lines []string
 	if legend := legendOf(grids); legend != "" {
 		lines = append(lines, legend)
 	}
-	var last []string
-	if r.Events.Overhead >= 0 {
-		last = append(last, "Cost to the target: "+report.FormatNumber(r.Events.Overhead, 1)+" % CPU.")
-	} else if len(r.Metas) > 0 && !imported(r.Metas[0]) {
-		last = append(last, "Cost to the target: not measured.")
-	}
-	if o.Hint != "" {
-		last = append(last, o.Hint)
-	}
-	if len(last) > 0 {
-		lines = append(lines, strings.Join(last, "  "))
+	if cost := costLine(r); cost != "" {
+		lines = append(lines, cost)
 	}
 	return lines
-}
-
-func imported(m wait.Meta) bool {
-	return len(m.Targets) > 0 && m.Targets[0].Mode == wait.ModeImport
 }
 
 // after is what is said under a table.

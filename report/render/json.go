@@ -25,14 +25,24 @@ const jsonVersion = 1
 // its order.
 type (
 	jsonTarget struct {
-		Exe     string `json:"exe"`
-		PID     int    `json:"pid"`
-		Go      string `json:"go"`
-		BuildID string `json:"build_id"`
+		Exe        string     `json:"exe"`
+		PID        int        `json:"pid"`
+		Go         string     `json:"go"`
+		BuildID    string     `json:"build_id"`
+		GOMAXPROCS *int       `json:"gomaxprocs"`
+		Recording  int        `json:"recording"` // its number, from 0
+		JoinedNS   int64      `json:"joined_ns"` // since the recording began, as all times
+		LeftNS     *int64     `json:"left_ns"`   // null: recorded to the end
+		Modes      []jsonMode `json:"modes"`
+		Overhead   *float64   `json:"overhead_percent"`
+	}
+	jsonMode struct {
+		Mode   wait.Mode `json:"mode"`
+		FromNS int64     `json:"from_ns"`
+		ToNS   int64     `json:"to_ns"`
 	}
 	jsonRecorded struct {
 		Seconds    float64    `json:"seconds"`
-		Mode       string     `json:"mode"`
 		Kernel     string     `json:"kernel"`
 		Arch       string     `json:"arch"`
 		Truncated  bool       `json:"truncated"`
@@ -55,6 +65,7 @@ type (
 		AtNS  int64          `json:"at_ns"`
 		Count uint64         `json:"count"`
 		Text  string         `json:"note"`
+		PID   *int32         `json:"pid"` // null: of the recording
 	}
 )
 
@@ -63,13 +74,12 @@ type (
 // need memory nor are hard to read.
 func renderJSON(w io.Writer, r *report.Report, o Options) error {
 	out := bufio.NewWriter(w)
-	target, recorded, unmeasured := describe(r)
 	field := func(before, name string, value any) {
 		fmt.Fprintf(out, "%s%q: %s", before, name, encoded(value))
 	}
 	field("{", "version", jsonVersion)
-	field(",\n ", "target", target)
-	field(",\n ", "recorded", recorded)
+	field(",\n ", "targets", jsonTargets(r.Targets))
+	field(",\n ", "recorded", describe(r))
 	field(",\n ", "totals", jsonTotals(r))
 	out.WriteString(",\n \"rows\": [")
 	separator := "\n  "
@@ -90,40 +100,77 @@ func renderJSON(w io.Writer, r *report.Report, o Options) error {
 	field(",\n ", "findings", findings)
 	notes := []jsonNote{}
 	for _, n := range r.Events.Notes {
-		notes = append(notes, jsonNote{n.Kind, int64(n.At), n.Count, n.Text})
+		note := jsonNote{Kind: n.Kind, AtNS: int64(n.At), Count: n.Count, Text: n.Text}
+		if n.Process != nil {
+			note.PID = &n.Process.PID
+		}
+		notes = append(notes, note)
 	}
 	field(",\n ", "notes", notes)
-	field(",\n ", "unmeasured", unmeasured)
+	field(",\n ", "unmeasured", unmeasured(r))
 	out.WriteString("}\n")
 	return out.Flush()
 }
 
-// describe takes the target of the first recording: several are summed up only
-// if they are of one program.
-func describe(r *report.Report) (target jsonTarget, recorded jsonRecorded, unmeasured map[wait.Part]string) {
-	recorded = jsonRecorded{
+func jsonTargets(targets []report.Target) []jsonTarget {
+	list := []jsonTarget{}
+	for _, t := range targets {
+		target := jsonTarget{
+			Exe: t.Exe, PID: t.PID, Go: t.Go, BuildID: t.BuildID, Recording: t.Recording,
+			JoinedNS: int64(t.Joined), Modes: []jsonMode{}, Overhead: rounded(t.Overhead),
+		}
+		if t.GOMAXPROCS > 0 {
+			target.GOMAXPROCS = &t.GOMAXPROCS
+		}
+		if t.Left != wait.Unmeasured {
+			left := int64(t.Left)
+			target.LeftNS = &left
+		}
+		for _, span := range t.Modes {
+			target.Modes = append(target.Modes, jsonMode{span.Mode, int64(span.From), int64(span.To)})
+		}
+		list = append(list, target)
+	}
+	return list
+}
+
+// describe speaks of the machine and the tool of the first recording.
+func describe(r *report.Report) jsonRecorded {
+	recorded := jsonRecorded{
 		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated || len(r.Damage) > 0, Damage: r.Damage, Recordings: len(r.Metas),
 	}
-	unmeasured = map[wait.Part]string{}
 	if len(r.Metas) == 0 {
-		return target, recorded, unmeasured
+		return recorded
 	}
 	m := r.Metas[0]
-	if len(m.Targets) > 0 {
-		t := m.Targets[0]
-		target = jsonTarget{Exe: t.Exe, PID: t.PID, Go: t.Go, BuildID: t.BuildID}
-		recorded.Mode = string(t.Mode)
-	}
 	recorded.Kernel, recorded.Arch = m.Kernel, m.Arch
 	recorded.Host, recorded.Tool = m.Host, m.Tool
 	if !m.Started.IsZero() {
 		started := m.Started.UTC()
 		recorded.Started = &started
 	}
-	for _, m := range r.Metas {
-		maps.Copy(unmeasured, m.Unmeasured)
+	return recorded
+}
+
+// unmeasured is what some recording or target lacks, and why.
+func unmeasured(r *report.Report) map[wait.Part]string {
+	all := map[wait.Part]string{}
+	for _, t := range r.Targets {
+		maps.Copy(all, t.Unmeasured)
 	}
-	return target, recorded, unmeasured
+	for _, m := range r.Metas {
+		maps.Copy(all, m.Unmeasured)
+	}
+	return all
+}
+
+// rounded is a percentage that is nil when it was not measured.
+func rounded(percent float64) *float64 {
+	if percent < 0 {
+		return nil
+	}
+	percent = math.Round(percent*1000) / 1000
+	return &percent
 }
 
 // programRows gives the rows that a program is shown: all, unless a limit was
@@ -143,11 +190,7 @@ func jsonTotals(r *report.Report) json.RawMessage {
 		}
 	}
 	o.field("lost", r.Events.Lost)
-	if r.Events.Overhead >= 0 {
-		o.field("overhead_percent", math.Round(r.Events.Overhead*1000)/1000)
-	} else {
-		o.field("overhead_percent", nil)
-	}
+	o.field("overhead_percent", rounded(r.Events.Overhead))
 	return o.bytes()
 }
 

@@ -26,8 +26,6 @@ type Options struct {
 	Top int
 	// Value is what a folded stack weighs: one of [Values]. Empty means total.
 	Value string
-	// Hint is a last line for people: what to do next.
-	Hint string
 }
 
 // Format is one way to write a report.

@@ -196,31 +196,18 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, fmt.Errorf("no space left") }
 
-// Several recordings are reported as one.
+// Several recordings are reported as one, and of their modes it is said that
+// they differ.
 func TestSeveralRecordings(t *testing.T) {
-	one := checkout()
-	one.end()
-	b, err := report.NewBuilder(report.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		for i := range one.waits {
-			if err := b.Wait(&one.waits[i]); err != nil {
-				t.Fatal(err)
-			}
+	for mode, want := range map[wait.Mode]string{"io": "mode io", "all": "modes io, all"} {
+		one, other := newRecording("io"), newRecording(mode)
+		other.meta.Started = other.meta.Started.Add(time.Hour)
+		one.end()
+		other.end()
+		out := string(rendered(t, summedUp(t, report.Options{}, one, other), "table", render.Options{}))
+		if want := "checkout-api  2 recordings  go1.24.6  60 s  " + want + "  lost 0\n"; !strings.HasPrefix(out, want) {
+			t.Errorf("got %q, want %q", out[:100], want)
 		}
-		for i := range one.events {
-			if err := b.Event(&one.events[i]); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	other := one.meta
-	other.Started = other.Started.Add(time.Hour)
-	out := string(rendered(t, b.Report(one.meta, other), "table", render.Options{}))
-	if want := "checkout-api  2 recordings  go1.24.6  60 s  mode io  lost 0\n"; !strings.HasPrefix(out, want) {
-		t.Errorf("got %q", out[:100])
 	}
 }
 

@@ -57,21 +57,43 @@ func (r *recording) end() {
 
 func (r *recording) build(t *testing.T, options report.Options) *report.Report {
 	t.Helper()
+	return summedUp(t, options, r)
+}
+
+// summedUp is the report of several recordings.
+func summedUp(t *testing.T, options report.Options, recordings ...*recording) *report.Report {
+	t.Helper()
 	b, err := report.NewBuilder(options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range recordings {
+		if err := r.replay(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := b.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+func (r *recording) replay(b *report.Builder) error {
+	if err := b.Begin(&r.meta); err != nil {
+		return err
+	}
 	for i := range r.waits {
 		if err := b.Wait(&r.waits[i]); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
 	for i := range r.events {
 		if err := b.Event(&r.events[i]); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	return b.Report(r.meta)
+	return nil
 }
 
 // read is a read of a dialed socket that began when a request had been sent.
@@ -231,6 +253,39 @@ func lossy() *recording {
 	r.event(wait.EventIncomplete, 2*time.Second, none, 40, "without their stack")
 	r.event(wait.EventMode, 2500*ms, none, 0, "mode light, since io cost 7.1 % of the target's CPU")
 	r.event(wait.EventTarget, 12*time.Second, none, 0, "the target was killed by signal 9")
+	return r
+}
+
+// several is two services at once, of which one changed its mode and is gone,
+// and a second process of the other that came later.
+func several() *recording {
+	r := newRecording("io")
+	r.meta.Targets[0].GOMAXPROCS = 16
+	r.meta.Targets = append(r.meta.Targets, wait.Target{Exe: "/app/worker", PID: 4188, Go: "go1.26.8", BuildID: "x", Mode: wait.ModeIO})
+	api := &wait.Process{Host: "node-1", Name: "checkout-api", PID: 4171}
+	worker := &wait.Process{Host: "node-1", Name: "worker", PID: 4188}
+	second := &wait.Process{Host: "node-1", Name: "worker", PID: 4203}
+	for i, p := range []*wait.Process{api, worker, second} {
+		r.add(10*(i+1), read("postgres:5432", orderStack, 6*ms, 3*ms, ms))
+		for j := range 10 * (i + 1) {
+			r.waits[len(r.waits)-1-j].Process = p
+		}
+	}
+	at := func(kind wait.EventKind, after, duration time.Duration, p *wait.Process, note string, detail wait.Detail) {
+		r.event(kind, after, duration, 0, note)
+		last := &r.events[len(r.events)-1]
+		last.Process, last.Detail = p, detail
+	}
+	at(wait.EventMode, 10*time.Second, none, worker, "mode all, since it costs 0.2 % of its CPU", &wait.ModeChange{Mode: wait.ModeAll})
+	joined := &wait.Target{Exe: "/app/worker", PID: 4203, Go: "go1.26.8", BuildID: "x", Mode: wait.ModeIO}
+	at(wait.EventTarget, 12*time.Second, none, second, "recorded from here on", &wait.TargetChange{State: wait.TargetJoined, Target: joined})
+	at(wait.EventTarget, 20*time.Second, none, api, "the process has exited", &wait.TargetChange{State: wait.TargetExited})
+	at(wait.EventOverhead, time.Second, 15*ms, api, "", nil)
+	at(wait.EventCPU, time.Second, time.Second, api, "", nil)
+	at(wait.EventOverhead, time.Second, 18*ms, worker, "", nil)
+	at(wait.EventCPU, time.Second, 2*time.Second, worker, "", nil)
+	r.event(wait.EventEnd, 0, 30*time.Second, 0, "")
+	r.cut = true // its end is there
 	return r
 }
 

@@ -1,0 +1,148 @@
+package report
+
+import (
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Report says what all waits so far add up to. More may be added afterwards.
+// It fails if waits that were held back cannot be added.
+func (b *Builder) Report() (*Report, error) {
+	s, err := b.sealed()
+	if err != nil {
+		return nil, err
+	}
+	return s.report(s.whole()), nil
+}
+
+// Windows makes a report of each window that is kept apart, the oldest first.
+func (b *Builder) Windows() ([]*Report, error) {
+	s, err := b.sealed()
+	if err != nil {
+		return nil, err
+	}
+	var reports []*Report
+	for _, w := range s.recent {
+		reports = append(reports, s.reportOf(w, w.number))
+	}
+	return reports, nil
+}
+
+// Last makes a report of the newest windows: as many as make up d, and those
+// that are kept apart at most. It is nil if nothing came yet.
+func (b *Builder) Last(d time.Duration) (*Report, error) {
+	s, err := b.sealed()
+	if err != nil || len(s.recent) == 0 {
+		return nil, err
+	}
+	newest := s.recent[len(s.recent)-1].number
+	oldest := newest
+	if length := s.options.Window; length > 0 {
+		oldest = newest + 1 - int64((d+length-1)/length)
+	}
+	var sum *window
+	for _, w := range s.recent {
+		if w.number >= oldest || w.number == newest {
+			sum = sum.plus(w)
+		}
+	}
+	return s.reportOf(sum, newest), nil
+}
+
+// sealed is all that came until a moment. It does not change any more.
+type sealed struct {
+	options  Options
+	order    order
+	scale    scale
+	sections []*section // of which the groups go on to grow
+	groups   [][]group  // those of each section until then
+	recent   []*window
+	past     *window
+	changes  []change
+	notes    []note
+	metas    []wait.Meta
+	damage   []string
+	events   []*events // of all windows, by recording
+	targets  []Target  // of all recordings
+}
+
+func (b *Builder) sealed() (*sealed, error) {
+	s, err := b.handOver()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range append([]*window{s.past}, s.recent...) {
+		if w != nil {
+			s.events = plusEvents(s.events, w.events)
+		}
+	}
+	for i := range s.metas {
+		s.targets = append(s.targets, targetsOf(i, &s.metas[i], eventsAt(s.events, i), s.changes)...)
+	}
+	return s, nil
+}
+
+// handOver seals the current window and takes what has been sealed: all that a
+// report holds up the waits for.
+func (b *Builder) handOver() (*sealed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
+	ws := &b.windows
+	return &sealed{
+		options: ws.options, order: b.order, scale: ws.scale, sections: ws.sections, groups: ws.groups(),
+		recent: ws.recent, past: ws.past, changes: ws.changes, notes: ws.notes, metas: b.metas, damage: b.damage,
+	}, nil
+}
+
+// whole is a window of all that came.
+func (s *sealed) whole() *window {
+	sum := s.past
+	for _, w := range s.recent {
+		sum = sum.plus(w)
+	}
+	if sum == nil {
+		sum = &window{sections: make([]sectionSums, len(s.sections))}
+	}
+	return sum
+}
+
+// report makes the report of a window. It only reads the window.
+func (s *sealed) report(w *window) *Report {
+	r := &Report{
+		Metas: s.metas, Targets: s.targets, Idle: s.options.Idle, Totals: NoWaits(), Damage: s.damage,
+		Events: summary(w.events, s.metas),
+	}
+	r.Events.Notes = s.notesOf(w)
+	scratch := &Distribution{scale: s.scale}
+	for i, section := range s.sections {
+		built := section.build(&w.sections[i], s.groups[i], s.order, scratch)
+		r.Totals = r.Totals.Plus(&built.Totals)
+		r.Sections = append(r.Sections, built)
+	}
+	if w.finder != nil {
+		// Others may read the window's finder, and conclusions are not only read.
+		finder := w.finder.Empty()
+		finder.Merge(w.finder)
+		r.Findings = finder.Findings()
+	}
+	return r
+}
+
+// reportOf makes the report of windows up to the one with the number newest.
+func (s *sealed) reportOf(w *window, newest int64) *Report {
+	r := s.report(w)
+	length := int64(s.options.Window)
+	if length <= 0 {
+		return r
+	}
+	r.From, r.To = time.Unix(0, w.number*length), time.Unix(0, (newest+1)*length)
+	first, last := bounds(w.events)
+	first, last = max(first, r.From.UnixNano()), min(last, r.To.UnixNano())
+	r.Events.Seconds = time.Duration(max(0, last-first)).Seconds()
+	r.Events.Truncated = false
+	return r
+}

@@ -1,0 +1,115 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// maxNotes bounds what is kept of the words of events, which come from the
+// recording.
+const maxNotes = 20
+
+// Note is something that a recording says about itself, added up.
+type Note struct {
+	Kind  wait.EventKind
+	At    time.Duration // since the recording began, of the first
+	Count uint64        // what it is a count of: see the kind
+	Text  string
+	// Process is of whom it is said; nil for what is said of the recording.
+	Process *wait.Process
+}
+
+// note is what events that say the same have in common.
+type note struct {
+	kind      wait.EventKind
+	text      string
+	process   *wait.Process
+	recording int   // of the first
+	start     int64 // of the first
+}
+
+// noteSums is what the events of a note add up to in one window.
+type noteSums struct {
+	events uint64
+	count  uint64 // sum of their counts
+}
+
+// noteOf is false for events whose words are not for people.
+func noteOf(e *wait.Event, recording int) (note, bool) {
+	n := note{kind: e.Kind, text: e.Note, recording: recording, start: e.Start}
+	switch e.Kind {
+	case wait.EventLost, wait.EventIncomplete:
+		return n, true
+	case wait.EventMode, wait.EventTarget:
+		n.process = e.Process
+		return n, true
+	}
+	return note{}, false
+}
+
+// same tells whether two notes are added up.
+func (n *note) same(other *note) bool {
+	if n.kind != other.kind || n.text != other.text {
+		return false
+	}
+	if n.process == nil || other.process == nil {
+		return n.process == other.process
+	}
+	return *n.process == *other.process
+}
+
+// number finds the number of a note; -1 if there are too many. All windows
+// count by these numbers.
+func (ws *windows) number(n note) int {
+	for i := range ws.notes {
+		if ws.notes[i].same(&n) {
+			return i
+		}
+	}
+	if len(ws.notes) == maxNotes {
+		return -1
+	}
+	ws.notes = append(ws.notes, n)
+	return len(ws.notes) - 1
+}
+
+// addNote counts an event of the note with that number.
+func (w *window) addNote(number int, e *wait.Event) {
+	if number >= len(w.notes) {
+		w.notes = append(w.notes, make([]noteSums, number+1-len(w.notes))...)
+	}
+	w.notes[number].events++
+	w.notes[number].count += e.Count
+}
+
+// plusNotes returns what both add up to.
+func plusNotes(a, b []noteSums) []noteSums {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	sum := slices.Clone(a)
+	for i, n := range b {
+		sum[i].events += n.events
+		sum[i].count += n.count
+	}
+	return sum
+}
+
+// notesOf lists what was said in a window, in the order in which it was first
+// said.
+func (s *sealed) notesOf(w *window) []Note {
+	var said []Note
+	for i, sums := range w.notes {
+		if sums.events == 0 {
+			continue
+		}
+		n := s.notes[i]
+		began := s.events[n.recording].began(metaAt(s.metas, n.recording))
+		said = append(said, Note{
+			Kind: n.kind, At: time.Duration(max(0, n.start-began)), Count: sums.count, Text: n.text, Process: n.process,
+		})
+	}
+	return said
+}

@@ -1,0 +1,164 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// window is what the waits and events of one stretch of time add up to. Waits
+// are added by one goroutine; once it is sealed it does not change any more and
+// can be read by all.
+type window struct {
+	number   int64         // its start, in windows since the Unix epoch
+	sections []sectionSums // one for each section of the report
+	events   []*events     // by the number of their recording; nil: nothing was said
+	notes    []noteSums    // by the number of their note
+	finder   Finder        // nil: nobody draws conclusions
+}
+
+// of finds the events of a recording by its number.
+func (w *window) of(recording int) *events {
+	if recording >= len(w.events) {
+		w.events = append(w.events, make([]*events, recording+1-len(w.events))...)
+	}
+	if w.events[recording] == nil {
+		w.events[recording] = &events{}
+	}
+	return w.events[recording]
+}
+
+// plus returns a window of what is in both, which stay as they are. Either can
+// be nil.
+func (w *window) plus(other *window) *window {
+	switch {
+	case w == nil:
+		return other
+	case other == nil:
+		return w
+	}
+	sum := &window{number: w.number, notes: plusNotes(w.notes, other.notes)}
+	for i := range w.sections {
+		sum.sections = append(sum.sections, w.sections[i].plus(&other.sections[i]))
+	}
+	sum.events = plusEvents(w.events, other.events)
+	if w.finder != nil {
+		sum.finder = w.finder.Empty()
+		sum.finder.Merge(w.finder)
+		sum.finder.Merge(other.finder)
+	}
+	return sum
+}
+
+// windows takes waits that have been explained: it shows them to the finder,
+// drops those that the filter leaves out, and adds the others to the window in
+// which they ended. It is a [wait.Sink].
+type windows struct {
+	options   Options
+	scale     scale
+	sections  []*section
+	recording int     // the number of the current one
+	current   *window // nil: nothing came since the last was sealed
+
+	// What has been sealed. These slices are replaced or appended to, never
+	// changed in place, so that others can read a copy of them.
+	recent  []*window // by their number
+	past    *window   // what was before, in one; nil: nothing
+	changes []change
+	notes   []note // by their number
+}
+
+// Wait implements [wait.Sink].
+func (ws *windows) Wait(w *wait.Wait) error {
+	current := ws.enter(w.Start + int64(max(w.Total, 0)))
+	current.of(ws.recording).span(w.Start, w.Total)
+	if current.finder != nil {
+		if err := current.finder.Wait(w); err != nil {
+			return err
+		}
+	}
+	if ws.options.Filter != nil {
+		matched, err := ws.options.Filter.Match(w)
+		if err != nil || !matched {
+			return err
+		}
+	}
+	for i, s := range ws.sections {
+		if s.about(w) {
+			current.sections[i].add(w, s.groups.number(w), ws.scale, ws.options.FDs)
+			break
+		}
+	}
+	return nil
+}
+
+// Event implements [wait.Sink].
+func (ws *windows) Event(e *wait.Event) error {
+	current := ws.enter(e.Start)
+	current.of(ws.recording).add(e)
+	if n, ok := noteOf(e, ws.recording); ok {
+		if number := ws.number(n); number >= 0 {
+			current.addNote(number, e)
+		}
+	}
+	if c, ok := changeOf(ws.recording, e); ok && len(ws.changes) < maxChanges {
+		ws.changes = append(ws.changes, c)
+	}
+	if current.finder != nil {
+		return current.finder.Event(e)
+	}
+	return nil
+}
+
+// enter finds the window of a moment. Records come nearly in the order of time:
+// one that is late counts in the window in which it comes.
+func (ws *windows) enter(moment int64) *window {
+	var number int64
+	if ws.options.Window > 0 {
+		number = moment / int64(ws.options.Window)
+	}
+	if ws.current != nil && number > ws.current.number {
+		ws.seal()
+	}
+	if ws.current == nil {
+		ws.current = &window{number: number, sections: make([]sectionSums, len(ws.sections))}
+		if ws.options.Finder != nil {
+			ws.current.finder = ws.options.Finder.Empty()
+		}
+	}
+	return ws.current
+}
+
+// seal puts the current window to the recent ones: into the one with the same
+// number, if there is one, of which this is then a later piece.
+func (ws *windows) seal() {
+	sealed := ws.current
+	if sealed == nil {
+		return
+	}
+	ws.current = nil
+	recent := slices.Clone(ws.recent)
+	i, found := slices.BinarySearchFunc(recent, sealed.number, func(w *window, number int64) int {
+		return cmp.Compare(w.number, number)
+	})
+	if found {
+		recent[i] = recent[i].plus(sealed)
+	} else {
+		recent = slices.Insert(recent, i, sealed)
+	}
+	if len(recent) > ws.options.MaxWindows {
+		ws.past = ws.past.plus(recent[0])
+		recent = recent[1:]
+	}
+	ws.recent = recent
+}
+
+// groups are those of each section so far, by their number.
+func (ws *windows) groups() [][]group {
+	var lists [][]group
+	for _, s := range ws.sections {
+		lists = append(lists, s.groups.list)
+	}
+	return lists
+}
