@@ -107,7 +107,7 @@ func (b *busyProcessors) answer() Answer {
 	if b.answers < busyMinWaits {
 		return Answer{NotEnough: fmt.Sprintf("fewer than %d waits with a measured network part", busyMinWaits)}
 	}
-	if worst := b.throttled.worst(); worst != nil && worst.matters() {
+	if b.throttled.matter() {
 		return Answer{}
 	}
 	var late []*lineStats
@@ -148,7 +148,7 @@ func (b *busyProcessors) finding(late []*lineStats) report.Finding {
 	}
 	second := report.FormatDuration(total) + ": data was ready, the goroutine was not scheduled."
 	third := " Processors were busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
-	switch n := b.throttled.gomaxprocs; {
+	switch n := b.throttled.gomaxprocs(); {
 	case n == 1:
 		third = " The only processor (GOMAXPROCS 1) was busy: look for long computations in a CPU profile, or raise GOMAXPROCS."
 	case n > 1:

@@ -17,20 +17,29 @@ const (
 	throttledMinPeriods = 10   // one second, with the kernel's period of 100 ms
 	throttledShare      = 0.05 // of the periods
 	throttledMaxCgroups = 64   // that are kept apart
+
+	throttledMaxProcesses = 1000 // whose limits are kept
 )
 
-// cpuThrottled looks for a CPU limit that kept the program from running. The
+// cpuThrottled looks for a CPU limit that kept a program from running. The
 // figures come with events: [wait.EventThrottled] says what a cgroup's
 // cpu.stat counted in an interval, [wait.EventCPU] the limit and GOMAXPROCS.
 type cpuThrottled struct {
-	cgroups    map[string]*throttling
-	quota      float64 // CPUs; 0 when there is no limit or it is not known
-	gomaxprocs int     // 0 when not known
-	late       time.Duration
+	cgroups map[cgroup]*throttling
+	cpus    map[wait.Process]wait.CPU // the latest of each process
+	late    time.Duration
+}
+
+// cgroup is a cgroup as a process's events tell of it. Two processes in one
+// cgroup both do, with the same figures.
+type cgroup struct {
+	process wait.Process
+	path    string
 }
 
 // throttling is what one cgroup went through.
 type throttling struct {
+	cpu       wait.CPU // of the process
 	periods   uint64
 	throttled uint64
 	time      time.Duration
@@ -38,7 +47,7 @@ type throttling struct {
 }
 
 func newCPUThrottled() *cpuThrottled {
-	return &cpuThrottled{cgroups: map[string]*throttling{}}
+	return &cpuThrottled{cgroups: map[cgroup]*throttling{}, cpus: map[wait.Process]wait.CPU{}}
 }
 
 // Wait implements [wait.Sink]. It adds up the time for which data was ready and
@@ -56,40 +65,32 @@ func lateness(w *wait.Wait) time.Duration { return max(0, w.Total-w.Network) }
 
 // Event implements [wait.Sink].
 func (c *cpuThrottled) Event(e *wait.Event) error {
-	switch e.Kind {
-	case wait.EventThrottled:
-		c.throttled(words(e.Note))
-	case wait.EventCPU:
-		note := words(e.Note)
-		if quota, ok := note.number("quota_cpus"); ok {
-			c.quota = quota
+	var process wait.Process
+	if e.Process != nil {
+		process = *e.Process
+	}
+	switch detail := e.Detail.(type) {
+	case *wait.Throttling:
+		if plausible(detail) {
+			c.add(cgroup{process, detail.Cgroup}, throttling{
+				periods: detail.Periods, throttled: detail.Throttled, time: detail.Time, quota: max(detail.Quota, 0),
+			})
 		}
-		if n, ok := note.number("gomaxprocs"); ok {
-			c.gomaxprocs = int(n)
-		}
+	case *wait.CPU:
+		c.limit(process, *detail)
 	}
 	return nil
 }
 
-func (c *cpuThrottled) throttled(note note) {
-	periods, _ := note.number("periods")
-	throttled, _ := note.number("throttled")
-	nanoseconds, _ := note.number("throttled_ns")
-	quota, _ := note.number("quota_cpus")
-	c.add(note["cgroup"], throttling{
-		periods: uint64(periods), throttled: uint64(throttled), time: time.Duration(nanoseconds), quota: quota,
-	})
-}
-
 // add adds what a cgroup went through, unless there are too many of them.
-func (c *cpuThrottled) add(cgroup string, more throttling) {
-	t, ok := c.cgroups[cgroup]
+func (c *cpuThrottled) add(of cgroup, more throttling) {
+	t, ok := c.cgroups[of]
 	if !ok {
 		if len(c.cgroups) == throttledMaxCgroups {
 			return
 		}
 		t = &throttling{}
-		c.cgroups[cgroup] = t
+		c.cgroups[of] = t
 	}
 	t.periods += more.periods
 	t.throttled += more.throttled
@@ -97,62 +98,80 @@ func (c *cpuThrottled) add(cgroup string, more throttling) {
 	t.quota = cmp.Or(more.quota, t.quota)
 }
 
+// limit notes the limits of a process, unless there are too many of them.
+func (c *cpuThrottled) limit(process wait.Process, cpu wait.CPU) {
+	if _, known := c.cpus[process]; known || len(c.cpus) < throttledMaxProcesses {
+		c.cpus[process] = cpu
+	}
+}
+
 func (c *cpuThrottled) merge(other detector) {
 	from := other.(*cpuThrottled)
-	for cgroup, theirs := range from.cgroups {
-		c.add(cgroup, *theirs)
+	for of, theirs := range from.cgroups {
+		c.add(of, *theirs)
 	}
-	c.quota = cmp.Or(from.quota, c.quota)
-	c.gomaxprocs = cmp.Or(from.gomaxprocs, c.gomaxprocs)
+	for process, cpu := range from.cpus {
+		c.limit(process, cpu)
+	}
 	c.late += from.late
 }
 
-// note is the key=value words of an event.
-type note map[string]string
+// maxFigure bounds what an event can claim: it keeps sums of them in range.
+const maxFigure = 1 << 53
 
-func words(text string) note {
-	n := note{}
-	for word := range strings.FieldsSeq(text) {
-		if key, value, ok := strings.Cut(word, "="); ok {
-			n[key] = value
-		}
-	}
-	return n
+// plausible tells whether the figures can be true. They come from a recording.
+func plausible(t *wait.Throttling) bool {
+	return t.Periods <= maxFigure && t.Throttled <= maxFigure && t.Time >= 0 && t.Time <= maxFigure
 }
 
-// maxNumber bounds what an event can claim: it keeps sums of them in range.
-const maxNumber = 1 << 53
-
-func (n note) number(key string) (float64, bool) {
-	x, err := strconv.ParseFloat(n[key], 64)
-	if err != nil || math.IsNaN(x) || x < 0 || x > maxNumber {
-		return 0, false
+// gomaxprocs is what all processes have; 0 if they differ or it is not known.
+func (c *cpuThrottled) gomaxprocs() int {
+	common := 0
+	for _, cpu := range c.cpus {
+		if common != 0 && cpu.GOMAXPROCS != common {
+			return 0
+		}
+		common = cpu.GOMAXPROCS
 	}
-	return x, true
+	return common
 }
 
 func (c *cpuThrottled) answer() Answer {
-	worst := c.worst()
+	worst, ok := c.worst()
 	switch {
-	case worst == nil:
+	case !ok:
 		return Answer{NotEnough: fmt.Sprintf("fewer than %d periods of a CPU limit were seen", throttledMinPeriods)}
 	case !worst.matters():
 		return Answer{}
 	}
-	return Answer{Findings: []report.Finding{c.finding(worst)}}
+	return Answer{Findings: []report.Finding{c.finding(&worst)}}
 }
 
-// worst is the cgroup that was stopped for longest, or nil if none was watched
-// for long enough.
-func (c *cpuThrottled) worst() *throttling {
-	var worst *throttling
-	for _, t := range c.cgroups {
-		if t.periods >= throttledMinPeriods && (worst == nil || t.time > worst.time ||
-			t.time == worst.time && t.throttled > worst.throttled) {
-			worst = t
+// matter tells whether a CPU limit was hit often.
+func (c *cpuThrottled) matter() bool {
+	worst, ok := c.worst()
+	return ok && worst.matters()
+}
+
+// worst is the cgroup that was stopped for longest, with the limits of its
+// process; false if none was watched for long enough.
+func (c *cpuThrottled) worst() (worst throttling, ok bool) {
+	var of cgroup
+	for candidate, t := range c.cgroups {
+		if t.periods < throttledMinPeriods {
+			continue
+		}
+		worse := cmp.Or(cmp.Compare(t.time, worst.time), cmp.Compare(t.throttled, worst.throttled),
+			cmp.Compare(of.process.PID, candidate.process.PID), cmp.Compare(of.path, candidate.path))
+		if !ok || worse > 0 {
+			worst, of, ok = *t, candidate, true
 		}
 	}
-	return worst
+	worst.cpu = c.cpus[of.process]
+	if worst.quota == 0 {
+		worst.quota = max(worst.cpu.Quota, 0)
+	}
+	return worst, ok
 }
 
 func (t *throttling) matters() bool {
@@ -160,12 +179,8 @@ func (t *throttling) matters() bool {
 }
 
 func (c *cpuThrottled) finding(t *throttling) report.Finding {
-	quota := t.quota
-	if quota == 0 {
-		quota = c.quota
-	}
 	first := fmt.Sprintf("%s of %s periods.", report.FormatCount(t.throttled), report.FormatCount(t.periods))
-	if limits := c.limits(quota); limits != "" {
+	if limits := t.limits(); limits != "" {
 		first += " " + limits
 	}
 	second := ""
@@ -174,24 +189,24 @@ func (c *cpuThrottled) finding(t *throttling) report.Finding {
 	}
 	return report.Finding{
 		ID: "cpu_throttled", Title: "CPU throttled", Severity: report.SeverityWarning,
-		Sentences: []string{first, second + c.advice(quota)},
+		Sentences: []string{first, second + t.advice()},
 		Numbers: map[string]float64{
 			"periods": float64(t.periods), "throttled": float64(t.throttled), "throttled_ns": float64(t.time),
-			"late_ns": float64(c.late), "quota_cpus": quota, "gomaxprocs": float64(c.gomaxprocs),
+			"late_ns": float64(c.late), "quota_cpus": t.quota, "gomaxprocs": float64(t.cpu.GOMAXPROCS),
 		},
 	}
 }
 
-func (c *cpuThrottled) limits(quota float64) string {
+func (t *throttling) limits() string {
 	var parts []string
 	switch {
-	case quota == 1:
+	case t.quota == 1:
 		parts = append(parts, "Limit 1 CPU")
-	case quota > 0:
-		parts = append(parts, "Limit "+strconv.FormatFloat(quota, 'f', -1, 64)+" CPUs")
+	case t.quota > 0:
+		parts = append(parts, "Limit "+strconv.FormatFloat(t.quota, 'g', 6, 64)+" CPUs")
 	}
-	if c.gomaxprocs > 0 {
-		parts = append(parts, fmt.Sprintf("GOMAXPROCS %d", c.gomaxprocs))
+	if t.cpu.GOMAXPROCS > 0 {
+		parts = append(parts, fmt.Sprintf("GOMAXPROCS %d", t.cpu.GOMAXPROCS))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -201,9 +216,9 @@ func (c *cpuThrottled) limits(quota float64) string {
 
 // advice tells what to do. A GOMAXPROCS above the limit lets the program use up
 // its period early; one that fits leaves only the limit.
-func (c *cpuThrottled) advice(quota float64) string {
-	fitting := max(1, int(math.Ceil(quota)))
-	if quota > 0 && c.gomaxprocs > fitting {
+func (t *throttling) advice() string {
+	fitting := max(1, int(math.Ceil(t.quota)))
+	if t.quota > 0 && t.cpu.GOMAXPROCS > fitting {
 		return fmt.Sprintf("Set GOMAXPROCS=%d or raise the limit.", fitting)
 	}
 	return "Raise the limit."

@@ -42,9 +42,9 @@ func (s *session) wait(n int, w wait.Wait) {
 	}
 }
 
-func (s *session) event(kind wait.EventKind, note string) {
+func (s *session) event(detail wait.Detail) {
 	s.t.Helper()
-	if err := s.collector.Event(&wait.Event{Kind: kind, Duration: time.Second, Note: note}); err != nil {
+	if err := s.collector.Event(&wait.Event{Kind: detail.EventKind(), Duration: time.Second, Detail: detail}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -232,7 +232,7 @@ func TestCPUThrottled(t *testing.T) {
 	light.Netpoll, light.Sched = none, none
 	deadline := late
 	deadline.Network, deadline.Netpoll, deadline.Blocked, deadline.Outcome = none, none, 13*ms, wait.OutcomeTimeout
-	const limit = "gomaxprocs=16 quota_cpus=2 online_cpus=32"
+	limit := &wait.CPU{GOMAXPROCS: 16, Quota: 2, Online: 32}
 	tests := []struct {
 		name string
 		fill func(*session)
@@ -242,34 +242,43 @@ func TestCPUThrottled(t *testing.T) {
 			s.wait(100, late)
 			s.wait(100, light)
 			s.wait(100, deadline)
-			s.event(wait.EventCPU, limit)
-			s.event(wait.EventThrottled, "periods=150 throttled=71 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
-			s.event(wait.EventThrottled, "periods=150 throttled=70 throttled_ns=5000 quota_cpus=2 cgroup=/a/b")
+			s.event(limit)
+			s.event(&wait.Throttling{Periods: 150, Throttled: 71, Time: 5000, Quota: 2, Cgroup: "/a/b"})
+			s.event(&wait.Throttling{Periods: 150, Throttled: 70, Time: 5000, Quota: 2, Cgroup: "/a/b"})
 		}, []string{"cpu_throttled: 141 of 300 periods. Limit 2 CPUs, GOMAXPROCS 16. 1.0 s: data was ready, the goroutine was not scheduled. Set GOMAXPROCS=2 or raise the limit."}},
 		{"half a CPU", func(s *session) {
-			s.event(wait.EventCPU, "gomaxprocs=1 quota_cpus=0.5")
-			s.event(wait.EventThrottled, "periods=100 throttled=90 throttled_ns=1 quota_cpus=0.5")
+			s.event(&wait.CPU{GOMAXPROCS: 1, Quota: 0.5})
+			s.event(&wait.Throttling{Periods: 100, Throttled: 90, Time: 1, Quota: 0.5})
 		}, []string{"cpu_throttled: 90 of 100 periods. Limit 0.5 CPUs, GOMAXPROCS 1. Raise the limit."}},
 		{"a limit that is not known", func(s *session) {
-			s.event(wait.EventThrottled, "periods=100 throttled=90")
+			s.event(&wait.Throttling{Periods: 100, Throttled: 90})
 		}, []string{"cpu_throttled: 90 of 100 periods. Raise the limit."}},
 		{"the worst of two cgroups", func(s *session) {
-			s.event(wait.EventCPU, "gomaxprocs=4")
-			s.event(wait.EventThrottled, "periods=100 throttled=50 throttled_ns=10 quota_cpus=3 cgroup=/a")
-			s.event(wait.EventThrottled, "periods=100 throttled=40 throttled_ns=90 quota_cpus=1 cgroup=/a/b")
+			s.event(&wait.CPU{GOMAXPROCS: 4})
+			s.event(&wait.Throttling{Periods: 100, Throttled: 50, Time: 10, Quota: 3, Cgroup: "/a"})
+			s.event(&wait.Throttling{Periods: 100, Throttled: 40, Time: 90, Quota: 1, Cgroup: "/a/b"})
 		}, []string{"cpu_throttled: 40 of 100 periods. Limit 1 CPU, GOMAXPROCS 4. Set GOMAXPROCS=1 or raise the limit."}},
 		{"hardly", func(s *session) {
-			s.event(wait.EventThrottled, "periods=300 throttled=14")
+			s.event(&wait.Throttling{Periods: 300, Throttled: 14})
 		}, nil},
 		{"for too short", func(s *session) {
-			s.event(wait.EventThrottled, "periods=9 throttled=9")
+			s.event(&wait.Throttling{Periods: 9, Throttled: 9})
 		}, nil},
-		{"figures that are none", func(s *session) {
-			for _, note := range []string{"", "periods", "periods=x throttled=y", "periods=-1 throttled=NaN", "periods=1e300 throttled=Inf", "= == periods==3"} {
-				s.event(wait.EventThrottled, note)
-				s.event(wait.EventCPU, note)
+		{"figures that cannot be", func(s *session) {
+			const absurd = 1 << 60
+			for range 20 { // their sums would not fit
+				s.event(&wait.Throttling{Periods: absurd, Throttled: absurd})
+				s.event(&wait.Throttling{Periods: 100, Throttled: 90, Time: absurd})
+				s.event(&wait.Throttling{Periods: 100, Throttled: 90, Time: -1})
 			}
 		}, nil},
+		{"a limit that cannot be", func(s *session) {
+			s.event(&wait.CPU{GOMAXPROCS: -1, Quota: -1})
+			s.event(&wait.Throttling{Periods: 100, Throttled: 90, Quota: -2})
+		}, []string{"cpu_throttled: 90 of 100 periods. Raise the limit."}},
+		{"a third of a CPU", func(s *session) {
+			s.event(&wait.Throttling{Periods: 100, Throttled: 90, Quota: 1.0 / 3})
+		}, []string{"cpu_throttled: 90 of 100 periods. Limit 0.333333 CPUs. Raise the limit."}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -280,6 +289,21 @@ func TestCPUThrottled(t *testing.T) {
 	}
 }
 
+// Each of two processes in one cgroup tells of its periods.
+func TestACgroupOfTwoProcessesIsCountedOnce(t *testing.T) {
+	s := newSession(t)
+	for pid := range int32(2) {
+		process := &wait.Process{Name: "api", PID: 1 + pid}
+		for _, detail := range []wait.Detail{&wait.CPU{GOMAXPROCS: 4 + int(pid)}, &wait.Throttling{Cgroup: "/a", Periods: 100, Throttled: 50, Quota: 2}} {
+			e := wait.Event{Kind: detail.EventKind(), Duration: time.Second, Process: process, Detail: detail}
+			if err := s.collector.Event(&e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.expect("cpu_throttled: 50 of 100 periods. Limit 2 CPUs, GOMAXPROCS 4. Set GOMAXPROCS=2 or raise the limit.")
+}
+
 func TestBusyProcessors(t *testing.T) {
 	late := read("stock:1", cacheStack, 400*time.Microsecond)
 	late.Netpoll, late.Sched, late.Total = 4*ms, ms, 5400*time.Microsecond
@@ -287,7 +311,7 @@ func TestBusyProcessors(t *testing.T) {
 	t.Run("late", func(t *testing.T) {
 		s := newSession(t)
 		s.wait(40, late)
-		s.event(wait.EventCPU, "gomaxprocs=2")
+		s.event(&wait.CPU{GOMAXPROCS: 2})
 		s.expect(strings.Replace(want, "0.2 s", "200.0 ms", 1) + " All 2 processors (GOMAXPROCS) were busy: look for long computations in a CPU profile, or raise it.")
 	})
 	t.Run("at two lines", func(t *testing.T) {
@@ -310,7 +334,7 @@ func TestBusyProcessors(t *testing.T) {
 	t.Run("a limit explains it better", func(t *testing.T) {
 		s := newSession(t)
 		s.wait(40, late)
-		s.event(wait.EventThrottled, "periods=100 throttled=50")
+		s.event(&wait.Throttling{Periods: 100, Throttled: 50})
 		s.expect("cpu_throttled: 50 of 100 periods. 200.0 ms: data was ready, the goroutine was not scheduled. Raise the limit.")
 	})
 	t.Run("a small part of what was awaited", func(t *testing.T) {
@@ -337,7 +361,7 @@ func TestAnswers(t *testing.T) {
 	}
 	s.wait(40, read("a:1", cacheStack, ms))
 	s.wait(40, read("b:1", cacheStack, ms))
-	s.event(wait.EventThrottled, "periods=100 throttled=0")
+	s.event(&wait.Throttling{Periods: 100, Throttled: 0})
 	for _, a := range s.collector.Answers() {
 		if a.NotEnough != "" || len(a.Findings) > 0 {
 			t.Errorf("of a healthy program: %+v", a)

@@ -28,14 +28,8 @@ type WatchConfig struct {
 // EventThrottled for each of the process's cgroups, ancestors included, that
 // has a limit, also when the limit was not hit.
 //
-// The notes hold key=value words:
-//
-//	cpu        interval_ns gomaxprocs quota_cpus (least of all limits) online_cpus allowed_cpus
-//	run_delay  interval_ns
-//	throttled  periods throttled throttled_ns quota_cpus cgroup (quoted where it holds odd characters)
-//
-// A word is left out where its value is not known, and an event where the host
-// does not tell its figures.
+// Figures that are not known are left out, and events that the host has no
+// figures for.
 type Watch struct {
 	process *Process
 	config  WatchConfig
@@ -190,13 +184,16 @@ func (w *Watch) events(from, to reading) []wait.Event {
 	if delay, ok := runDelay(from.Threads, to.Threads); ok {
 		events = append(events, wait.Event{
 			Kind: wait.EventRunDelay, Duration: delay, Count: uint64(len(to.Threads)),
-			Note: intervalNote(interval),
+			Detail: &wait.RunDelay{Interval: interval},
 		})
 	}
 	if from.CPU != wait.Unmeasured && to.CPU != wait.Unmeasured {
 		events = append(events, wait.Event{
 			Kind: wait.EventCPU, Duration: to.CPU - from.CPU, Count: 1,
-			Note: w.cpuNote(to, interval),
+			Detail: &wait.CPU{
+				Interval: interval, GOMAXPROCS: w.config.GOMAXPROCS, Quota: leastQuota(to.Limits),
+				Online: to.Online, Allowed: to.Allowed,
+			},
 		})
 	}
 	for i := range events {
@@ -222,9 +219,10 @@ func (w *Watch) throttling(from, to reading, interval time.Duration) []wait.Even
 		throttled := now.Throttled - before.Throttled
 		events = append(events, wait.Event{
 			Kind: wait.EventThrottled, Duration: interval, Count: throttled,
-			Note: fmt.Sprintf("periods=%d throttled=%d throttled_ns=%d quota_cpus=%s cgroup=%s",
-				now.Periods-before.Periods, throttled, (now.ThrottledTime - before.ThrottledTime).Nanoseconds(),
-				formatCPUs(now.Quota), quoteOdd(path.Clean(now.Path))),
+			Detail: &wait.Throttling{
+				Cgroup: path.Clean(now.Path), Periods: now.Periods - before.Periods, Throttled: throttled,
+				Time: now.ThrottledTime - before.ThrottledTime, Quota: now.Quota,
+			},
 		})
 	}
 	return events
@@ -244,36 +242,4 @@ func runDelay(from, to map[int]threadTime) (time.Duration, bool) {
 		sum += now.Delay - before.Delay
 	}
 	return sum, known
-}
-
-func intervalNote(interval time.Duration) string {
-	return fmt.Sprintf("interval_ns=%d", interval.Nanoseconds())
-}
-
-func (w *Watch) cpuNote(r reading, interval time.Duration) string {
-	note := intervalNote(interval)
-	for _, word := range []struct {
-		key   string
-		value float64
-	}{
-		{"gomaxprocs", float64(w.config.GOMAXPROCS)},
-		{"quota_cpus", leastQuota(r.Limits)},
-		{"online_cpus", float64(r.Online)},
-		{"allowed_cpus", float64(r.Allowed)},
-	} {
-		if word.value != 0 {
-			note += " " + word.key + "=" + formatCPUs(word.value)
-		}
-	}
-	return note
-}
-
-func formatCPUs(n float64) string { return strconv.FormatFloat(n, 'g', 6, 64) }
-
-// quoteOdd quotes a name that would not be one word, or could not be printed.
-func quoteOdd(name string) string {
-	if quoted := strconv.QuoteToASCII(name); quoted != `"`+name+`"` || strings.Contains(name, " ") {
-		return quoted
-	}
-	return name
 }

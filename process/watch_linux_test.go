@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,15 +136,16 @@ func TestEventsOfAnInterval(t *testing.T) {
 	start := time.Unix(100, 0).UnixNano()
 	want := []wait.Event{
 		{Kind: wait.EventThrottled, Start: start, Duration: time.Second, Count: 3, Process: program,
-			Note: `periods=10 throttled=3 throttled_ns=3000 quota_cpus=2 cgroup="/a b"`},
+			Detail: &wait.Throttling{Cgroup: "/a b", Periods: 10, Throttled: 3, Time: 3000, Quota: 2}},
 		{Kind: wait.EventThrottled, Start: start, Duration: time.Second, Count: 0, Process: program,
-			Note: `periods=10 throttled=0 throttled_ns=0 quota_cpus=8 cgroup=/`},
-		{Kind: wait.EventRunDelay, Start: start, Duration: 600, Count: 3, Process: program, Note: "interval_ns=1000000000"},
+			Detail: &wait.Throttling{Cgroup: "/", Periods: 10, Quota: 8}},
+		{Kind: wait.EventRunDelay, Start: start, Duration: 600, Count: 3, Process: program,
+			Detail: &wait.RunDelay{Interval: time.Second}},
 		{Kind: wait.EventCPU, Start: start, Duration: 2 * time.Second, Count: 1, Process: program,
-			Note: "interval_ns=1000000000 gomaxprocs=16 quota_cpus=2 online_cpus=32 allowed_cpus=30"},
+			Detail: &wait.CPU{Interval: time.Second, GOMAXPROCS: 16, Quota: 2, Online: 32, Allowed: 30}},
 	}
 	got := w.events(from, to)
-	if !slices.Equal(got, want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("events:\n got %+v\nwant %+v", got, want)
 	}
 }
@@ -208,10 +210,9 @@ func TestThrottlingByACgroupAboveIsSeen(t *testing.T) {
 		if events[i].Count == 0 {
 			continue
 		}
-		for _, word := range []string{"quota_cpus=0.1 ", "cgroup=/", filepath.Base(filepath.Dir(dir))} {
-			if !strings.Contains(events[i].Note, word) {
-				t.Errorf("note %q, want %q in it", events[i].Note, word)
-			}
+		detail := events[i].Detail.(*wait.Throttling)
+		if detail.Quota != 0.1 || !strings.HasPrefix(detail.Cgroup, "/") || !strings.Contains(detail.Cgroup, filepath.Base(filepath.Dir(dir))) {
+			t.Errorf("the event says %+v, want a limit of 0.1 CPUs of a cgroup in %s", detail, dir)
 		}
 		break
 	}

@@ -104,9 +104,8 @@ func boundedMeta(m *wait.Meta) *wait.Meta {
 // program comes before its arguments.
 func boundedTarget(t wait.Target) wait.Target {
 	left := room(roomForTarget)
-	t.Go, t.BuildID = left.text(t.Go), left.text(t.BuildID)
+	t.Exe, t.Go, t.BuildID = left.text(t.Exe), left.text(t.Go), left.text(t.BuildID)
 	t.Mode = wait.Mode(left.text(string(t.Mode)))
-	t.Exe = left.text(t.Exe)
 	t.Unmeasured = left.reasons(t.Unmeasured)
 	t.Args = left.list(t.Args)
 	return t

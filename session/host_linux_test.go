@@ -76,15 +76,11 @@ func TestACPULimitIsSeenAndFound(t *testing.T) {
 		}
 		if e.Kind == wait.EventCPU {
 			used += e.Duration
-			if !strings.Contains(e.Note, "quota_cpus=0.2") {
-				t.Errorf("the CPU event says %q, want a limit of 0.2", e.Note)
+			cpu := e.Detail.(*wait.CPU)
+			if cpu.Quota != 0.2 {
+				t.Errorf("the CPU event says %+v, want a limit of 0.2", cpu)
 			}
-			words := strings.Fields(strings.ReplaceAll(e.Note, "=", " "))
-			ns, err := strconv.Atoi(words[1])
-			if words[0] != "interval_ns" || err != nil {
-				t.Fatalf("the CPU event says %q", e.Note)
-			}
-			interval += time.Duration(ns)
+			interval += cpu.Interval
 		}
 	}
 	// The kernel lets a group overdraw a little.

@@ -51,7 +51,7 @@ func (r *recording) event(kind wait.EventKind, at, duration time.Duration, count
 
 func (r *recording) end() {
 	r.event(wait.EventOverhead, 0, 39*ms, 1000, "")
-	r.event(wait.EventCPU, 0, 3*time.Second, 0, "gomaxprocs=16")
+	r.event(wait.EventCPU, 0, 3*time.Second, 0, "")
 	r.event(wait.EventEnd, 0, 30*time.Second, 0, "")
 }
 
