@@ -12,26 +12,26 @@ import (
 
 var update = flag.Bool("update", false, "write the files of testdata/recordings anew")
 
-// damagedFiles are the files of testdata/recordings: how each is made of a whole
+// damagedFiles are the files of testdata/recordings: how each is made of an intact
 // recording, and what is said of it.
 func damagedFiles(t *testing.T) []damagedFile {
-	whole, _ := rowsOf(t)
-	ends := segmentEnds(t, whole)
-	flipped := bytes.Clone(whole)
+	intact, _ := rowsOf(t)
+	ends := segmentEnds(t, intact)
+	flipped := bytes.Clone(intact)
 	flipped[(ends[1]+ends[2])/2] ^= 1
-	changed := bytes.Clone(whole)
+	changed := bytes.Clone(intact)
 	changed[bytes.Index(changed, []byte("web-1"))] = 'W'
 	newer := forge(t, []string{"kind", "start", "total_ns"}, nil, withFormat(metadataOf(t), "2"))
 	return []damagedFile{
-		{"whole", whole, 3, ""},
-		{"killed", whole[:ends[1]], 2, "without its end"},
-		{"cut", whole[:ends[1]+1000], 2, "cut off after"},
-		{"cut-at-once", whole[:ends[0]], 0, "without its end"},
-		{"cut-in-schema", whole[:1000], 0, "holds no waits"},
+		{"intact", intact, 3, ""},
+		{"killed", intact[:ends[1]], 2, "without its end"},
+		{"cut", intact[:ends[1]+1000], 2, "cut off after"},
+		{"cut-at-once", intact[:ends[0]], 0, "without its end"},
+		{"cut-in-schema", intact[:1000], 0, "holds no waits"},
 		{"flipped", flipped, 2, "do not match their checksum"},
 		{"flipped-in-schema", changed, 0, "do not match their checksum"},
-		{"missing-batch", slices.Concat(whole[:ends[0]], whole[ends[1]:]), 0, "do not match their checksum"},
-		{"trailing", append(bytes.Clone(whole), "more"...), 3, "bytes follow the end"},
+		{"missing-batch", slices.Concat(intact[:ends[0]], intact[ends[1]:]), 0, "do not match their checksum"},
+		{"trailing", append(bytes.Clone(intact), "more"...), 3, "bytes follow the end"},
 		{"newer", newer, 0, "update it"},
 		{"text", []byte("goid,total_ns\n17,100\n"), 0, "it is not a recording"},
 		{"empty", nil, 0, "it is empty"},
@@ -42,7 +42,7 @@ type damagedFile struct {
 	name  string
 	bytes []byte
 	waits int    // how many can be read
-	want  string // part of what is said; nothing is said of a whole file
+	want  string // part of what is said; nothing is said of an intact file
 }
 
 // The files are for the tests of other packages and for trying commands by
