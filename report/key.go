@@ -23,6 +23,7 @@ const (
 	KeyReason    Key = "reason"
 	KeyOp        Key = "op"
 	KeyOutcome   Key = "outcome"
+	KeyPoller    Key = "poller"
 )
 
 // KeyNames are the keys of --by, sorted.

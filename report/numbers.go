@@ -18,6 +18,9 @@ type Numbers struct {
 
 	// Waits that lack a part which they should have.
 	NoNetwork, NoNetpoll, NoBlocked, NoSched uint64
+	// Waits in the netpoller of which it is not known how they ended, and who
+	// found the event.
+	NoOutcome, NoPoller uint64
 
 	// Of the total, without waits that began before the recording.
 	P50, P90, P99, Max time.Duration
@@ -51,6 +54,8 @@ func (n Numbers) plus(other Numbers) Numbers {
 	sum.NoNetpoll = n.NoNetpoll + other.NoNetpoll
 	sum.NoBlocked = n.NoBlocked + other.NoBlocked
 	sum.NoSched = n.NoSched + other.NoSched
+	sum.NoOutcome = n.NoOutcome + other.NoOutcome
+	sum.NoPoller = n.NoPoller + other.NoPoller
 	sum.Max = max(n.Max, other.Max)
 	return sum
 }

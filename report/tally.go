@@ -15,19 +15,32 @@ const (
 	partCount
 )
 
+// What else a wait can lack, as further indexes.
+const (
+	lackOutcome = partCount + iota
+	lackPoller
+	lackCount
+)
+
 // parts is one wait's total and its parts, [wait.Unmeasured] where no probe
 // measured one.
 type parts struct {
 	polled bool // whether the netpoller was to end the wait
 	total  time.Duration
 	part   [partCount]time.Duration
+	// Of one that the netpoller was to end it is not known how it ended, and
+	// who found the event.
+	noOutcome, noPoller bool
 }
 
 func partsOf(w *wait.Wait) parts {
+	polled := isNetwork(w)
 	return parts{
-		polled: isNetwork(w),
-		total:  max(w.Total, 0),
-		part:   [partCount]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched},
+		polled:    polled,
+		total:     max(w.Total, 0),
+		part:      [partCount]time.Duration{w.Network, w.Netpoll, w.Blocked, w.Sched},
+		noOutcome: polled && w.Outcome == wait.OutcomeUnknown,
+		noPoller:  polled && w.Outcome == wait.OutcomeReady && w.Poller == "",
 	}
 }
 
@@ -72,7 +85,7 @@ type tally struct {
 	total    time.Duration
 	sum      [partCount]time.Duration
 	measured [partCount]uint64 // waits that have the part
-	missing  [partCount]uint64 // waits that should have it
+	missing  [lackCount]uint64 // waits that should have it
 	unsplit  time.Duration
 
 	totals  Distribution
@@ -129,6 +142,12 @@ func (t *tally) miss(p *parts, count uint64) {
 	if p.part[partSched] < 0 {
 		t.missing[partSched] += count
 	}
+	if p.noOutcome {
+		t.missing[lackOutcome] += count
+	}
+	if p.noPoller {
+		t.missing[lackPoller] += count
+	}
 }
 
 func (t *tally) distribute(p *parts, count uint64) {
@@ -161,6 +180,8 @@ func (t *tally) plus(other *tally) *tally {
 	for i := range partCount {
 		sum.sum[i] += other.sum[i]
 		sum.measured[i] += other.measured[i]
+	}
+	for i := range lackCount {
 		sum.missing[i] += other.missing[i]
 	}
 	sum.totals = union(&t.totals, &other.totals)
@@ -208,5 +229,6 @@ func (t *tally) sums() Numbers {
 	}
 	n.NoNetwork, n.NoNetpoll = t.missing[partNetwork], t.missing[partNetpoll]
 	n.NoBlocked, n.NoSched = t.missing[partBlocked], t.missing[partSched]
+	n.NoOutcome, n.NoPoller = t.missing[lackOutcome], t.missing[lackPoller]
 	return n
 }

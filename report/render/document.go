@@ -35,7 +35,7 @@ func newDocument(r *report.Report, o Options) document {
 		}
 	}
 	if len(d.grids) == 0 {
-		d.grids = []grid{{empty: "No waits."}}
+		d.grids = []grid{{empty: "No waits.", after: unseenEnds(r)}}
 	}
 	d.footer = footer(r, d.grids)
 	return d
@@ -125,37 +125,6 @@ func after(r *report.Report, s *report.Section) []string {
 		lines = append(lines, line)
 	}
 	return lines
-}
-
-// missing says of each part that some waits lack how many do, and why.
-func missing(r *report.Report, s *report.Section) []string {
-	n := s.Totals.View(r.Idle)
-	var lines []string
-	for _, part := range [...]struct {
-		name wait.Part
-		lack uint64
-	}{{wait.PartNetwork, n.NoNetwork}, {wait.PartNetpoll, n.NoNetpoll}, {wait.PartBlocked, n.NoBlocked}, {wait.PartSched, n.NoSched}} {
-		if part.lack > 0 {
-			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
-				report.FormatCount(part.lack), counted(n.Waits, "wait"), reason(r.Metas, part.name, "no probe saw it")))
-		}
-	}
-	if s.Idle.Unknown > 0 {
-		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)",
-			counted(s.Idle.Unknown, "wait"), reason(r.Metas, wait.PartIdle, "no probe saw since when a reply was pending")))
-	}
-	return lines
-}
-
-// reason is why a part was not measured, as the first recording that knows
-// says it.
-func reason(metas []wait.Meta, part wait.Part, otherwise string) string {
-	for _, m := range metas {
-		if why := m.Unmeasured[part]; why != "" {
-			return why
-		}
-	}
-	return otherwise
 }
 
 func idleLine(idle report.IdleWaits, counted bool) string {

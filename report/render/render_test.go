@@ -87,6 +87,8 @@ func TestGolden(t *testing.T) {
 		{"all-mode.report.by-reason", allMode(), by(report.KeyReason), "table", plain, false},
 		{"light-mode.report", lightMode(), report.Options{}, "table", render.Options{Width: 80}, false},
 		{"light-mode.report.width-120", lightMode(), report.Options{}, "table", render.Options{Width: 120}, false},
+		{"partly.report", partly(), report.Options{}, "table", plain, false},
+		{"partly.report.by-poller", partly(), by(report.KeyPoller), "table", plain, false},
 		{"unmeasured.report", unmeasured(), report.Options{}, "table", plain, false},
 		{"unmeasured.report.format-json", unmeasured(), report.Options{}, "json", render.Options{}, false},
 		{"empty.report", newRecording("io"), report.Options{}, "table", plain, false},

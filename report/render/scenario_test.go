@@ -220,6 +220,33 @@ func lightMode() *recording {
 	return r
 }
 
+// partly lacks something of everything: on the machine, in one program and in
+// both.
+func partly() *recording {
+	r := newRecording("all")
+	r.meta.Targets = append(r.meta.Targets, wait.Target{Exe: "/app/worker", PID: 4188, Go: "go1.26.8", Mode: wait.ModeAll})
+	api, worker := &r.meta.Targets[0], &r.meta.Targets[1]
+	const inlined = "internal/poll.runtime_pollReset is inlined elsewhere"
+	r.meta.Unmeasured = map[wait.Part]string{
+		wait.PartIdle:      "no probe at tcp_sendmsg",
+		wait.PartIdleOther: "no probe at unix_stream_sendmsg",
+		wait.PartPoller:    "never asked for, never said",
+	}
+	api.Unmeasured = map[wait.Part]string{wait.PartOutcome: inlined, wait.PartEnds: "runtime.execute is inlined elsewhere", wait.PartBlocked: "stripped"}
+	worker.Unmeasured = map[wait.Part]string{wait.PartOutcome: inlined, wait.PartBlocked: "no place found"}
+	w := read("postgres:5432", orderStack, 6*ms, 3*ms, ms)
+	w.Poller = "findRunnable"
+	r.add(80, w)
+	w.Outcome, w.Idle, w.Poller = wait.OutcomeUnknown, none, ""
+	r.add(20, w)
+	w.Outcome = wait.OutcomeReady
+	r.add(5, w)
+	b := blocked("chan receive", queueStack, none, ms)
+	b.Total = 99 * ms
+	r.add(50, b)
+	return r
+}
+
 // unmeasured has nothing but totals.
 func unmeasured() *recording {
 	r := newRecording("io")

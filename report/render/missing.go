@@ -1,0 +1,111 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// missing says what some waits of a section lack, how many do, and why.
+func missing(r *report.Report, s *report.Section) []string {
+	n := s.Totals.View(r.Idle)
+	noPoller := n.NoPoller
+	if !slices.ContainsFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyPoller }) {
+		noPoller = 0 // nobody asked
+	}
+	var lines []string
+	for _, part := range [...]struct {
+		name      wait.Part
+		lack      uint64
+		otherwise string // the reason, where nothing else tells it
+	}{
+		{wait.PartNetwork, n.NoNetwork, "no probe saw it"},
+		{wait.PartNetpoll, n.NoNetpoll, "no probe saw it"},
+		{wait.PartBlocked, n.NoBlocked, "no probe saw it"},
+		{wait.PartSched, n.NoSched, "no probe saw it"},
+		{wait.PartOutcome, n.NoOutcome, "no probe saw it"},
+		{wait.PartPoller, noPoller, "only mode all sees who polled"},
+	} {
+		if part.lack > 0 {
+			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
+				report.FormatCount(part.lack), counted(n.Waits, "wait"), why(r, part.otherwise, part.name)))
+		}
+	}
+	if s.Idle.Unknown > 0 {
+		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)", counted(s.Idle.Unknown, "wait"),
+			why(r, "no probe saw since when a reply was pending", wait.PartIdle, wait.PartIdleOther)))
+	}
+	return append(lines, unseenEnds(r)...)
+}
+
+// unseenEnds says that waits are missing altogether, if they are.
+func unseenEnds(r *report.Report) []string {
+	if reasons := reasonsFor(r, wait.PartEnds); len(reasons) > 0 {
+		return []string{"Missing: waits whose end was not seen (" + atMost(maxReasons, reasons, "; ", "more reasons") + ")"}
+	}
+	return nil
+}
+
+// why is the reasons for which parts were not measured.
+func why(r *report.Report, otherwise string, parts ...wait.Part) string {
+	reasons := reasonsFor(r, parts...)
+	if len(reasons) == 0 {
+		return otherwise
+	}
+	return atMost(maxReasons, reasons, "; ", "more reasons")
+}
+
+// What a line gives of reasons, and of the programs for which one holds.
+const (
+	maxReasons  = 3
+	maxPrograms = 4
+)
+
+// reasonsFor is why parts were not measured on the machines and in the programs
+// of a report, each reason once. One that does not hold for all programs names
+// those for which it does.
+func reasonsFor(r *report.Report, parts ...wait.Part) []string {
+	var reasons []string
+	programs := make(map[string][]string) // by reason; none for all of a machine
+	add := func(reason, program string) {
+		if reason == "" {
+			return
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+		if program != "" {
+			programs[reason] = append(programs[reason], program)
+		}
+	}
+	for _, part := range parts {
+		for i := range r.Targets {
+			t := &r.Targets[i]
+			add(t.Unmeasured[part], programName(t)+" "+strconv.Itoa(t.PID))
+		}
+		for i := range r.Metas {
+			if reason := r.Metas[i].Unmeasured[part]; reason != "" {
+				add(reason, "")
+				delete(programs, reason)
+			}
+		}
+	}
+	for i, reason := range reasons {
+		if of := programs[reason]; len(of) > 0 && len(of) < len(r.Targets) {
+			reasons[i] = atMost(maxPrograms, unique(of), ", ", "others") + ": " + reason
+		}
+	}
+	return reasons
+}
+
+// atMost joins the first texts of a list and counts those that it leaves out.
+func atMost(most int, texts []string, separator, rest string) string {
+	if more := len(texts) - most; more > 0 {
+		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("%d %s", more, rest))
+	}
+	return strings.Join(texts, separator)
+}
