@@ -13,7 +13,7 @@ func (b *Builder) Report() (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.report(s.whole()), nil
+	return s.report(s.everything()), nil
 }
 
 // Windows makes a report of each window that is kept apart, the oldest first.
@@ -98,8 +98,8 @@ func (b *Builder) handOver() (*sealed, error) {
 	}, nil
 }
 
-// whole is a window of all that came.
-func (s *sealed) whole() *window {
+// everything is a window of all that came.
+func (s *sealed) everything() *window {
 	sum := s.past
 	for _, w := range s.recent {
 		sum = sum.plus(w)

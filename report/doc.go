@@ -11,29 +11,28 @@
 // They are added up by windows of time ([Options.Window]). A window is sealed
 // when the next one begins or somebody asks for a report, and does not change
 // any more. Reports are made of sealed windows, so that no wait has to be held
-// up while one is built. Windows together say what a single one would have said,
-// to the last count: groups and notes have the same numbers in all of them.
+// up while one is built. Windows together give exactly what a single one
+// would give: groups and notes have the same numbers in all of them.
 //
 // # What is counted
 //
-// A group keeps two views of its finished waits. All of them, whole, is what
-// JSON and CSV show. What was awaited is what people are shown: a wait's idle
-// part, in which no answer was owed, is taken out of the part in which it
-// passed (network; blocked or unsplit where network was not measured). A wait
-// that was idle whole still counts from the moment its data came: a request
-// that lay in a socket's buffer was waited for by the client that sent it. A
-// wait that was idle whole and for which no data came (closed, interrupted,
-// timed out) was awaited by nobody and is left out.
+// A group keeps two views of its finished waits. JSON and CSV show all of them,
+// with their idle time. People are shown awaited time: a wait's idle part, in
+// which no reply was pending, is subtracted from the part in which it passed
+// (network; blocked or unsplit where network was not measured). A wait that was
+// idle until its data came still counts from that moment: the client that sent
+// the request waits for it. A wait that was entirely idle and for which no data
+// came (closed, interrupted, timed out) was awaited by nobody and is left out.
 //
 // Open waits have an age instead of a total and are counted apart. A sample
-// counts as many times as its weight says. A wait that began before the
+// counts with its weight. A wait that began before the
 // recording has a total that is a lower bound: it is in the sums and not in
 // the percentiles.
 //
 // # Bounds
 //
 // Memory grows with the number of groups, not of waits: at most
-// [Options.MaxGroups] groups a section, the rest in one group of its own, each
+// [Options.MaxGroups] groups a section, the rest in one more group, each
 // with up to eight sketches of at most 13 KiB. Percentiles have a relative
 // accuracy of 1 %; sums, counts and maxima are exact.
 package report

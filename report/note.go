@@ -7,7 +7,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// maxNotes bounds what is kept of the words of events, which come from the
+// maxNotes bounds what is kept of the texts of events, which come from the
 // recording.
 const maxNotes = 20
 
@@ -36,7 +36,7 @@ type noteSums struct {
 	count  uint64 // sum of their counts
 }
 
-// noteOf is false for events whose words are not for people.
+// noteOf is false for events whose notes are not for people.
 func noteOf(e *wait.Event, recording int) (note, bool) {
 	n := note{kind: e.Kind, text: e.Note, recording: recording, start: e.Start}
 	switch e.Kind {

@@ -82,7 +82,7 @@ type Row struct {
 	// Stack is where the first of the waits was; nil if it is not known.
 	Stack *wait.Stack
 
-	All     Numbers // all finished waits, whole
+	All     Numbers // all finished waits, with their idle time
 	Awaited Numbers // without idle time; the package's comment says how
 	Idle    time.Duration
 

@@ -34,16 +34,16 @@ func FormatNumber(x float64, decimals int) string {
 
 // thousands puts a comma between thousands.
 func thousands(number string) string {
-	whole, fraction, hasFraction := strings.Cut(number, ".")
+	integer, fraction, hasFraction := strings.Cut(number, ".")
 	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
+	if strings.HasPrefix(integer, "-") {
+		sign, integer = "-", integer[1:]
 	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
+	for i := len(integer) - 3; i > 0; i -= 3 {
+		integer = integer[:i] + "," + integer[i:]
 	}
 	if hasFraction {
-		whole += "." + fraction
+		integer += "." + fraction
 	}
-	return sign + whole
+	return sign + integer
 }

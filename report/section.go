@@ -161,7 +161,7 @@ func (i *IdleWaits) count(w *wait.Wait) {
 		}
 		return
 	}
-	if !partsOf(w).idleWhole(w.Idle) {
+	if !partsOf(w).entirelyIdle(w.Idle) {
 		return
 	}
 	i.Time += w.Idle

@@ -10,7 +10,7 @@ import (
 // groupSums is what the waits of one group add up to in one window.
 type groupSums struct {
 	plain   *tally // waits without idle time: awaited and all are the same
-	idle    *tally // waits with idle time, whole
+	idle    *tally // waits with idle time, which is included
 	awaited *tally // what was awaited of those
 
 	idleTime  time.Duration

@@ -67,9 +67,9 @@ func (p parts) awaited(idle time.Duration) (parts, bool) {
 	return p, p.total > 0
 }
 
-// idleWhole tells whether no answer was owed during all of the time before the
-// wait's data came, or before it ended without data.
-func (p parts) idleWhole(idle time.Duration) bool {
+// entirelyIdle tells whether no reply was pending until the wait's data came, or
+// until it ended without data.
+func (p parts) entirelyIdle(idle time.Duration) bool {
 	for _, before := range [...]int{partNetwork, partBlocked} {
 		if p.part[before] >= 0 {
 			return idle >= p.part[before]
@@ -102,9 +102,9 @@ func newTally(s scale) *tally {
 	return t
 }
 
-// add adds count waits of which p is known. Only whole ones, which began
-// after the recording did, go into the distributions.
-func (t *tally) add(p *parts, count uint64, timeout, whole bool) {
+// add adds count waits with the parts p. Only those that began after the
+// recording did have an exact length and go into the distributions.
+func (t *tally) add(p *parts, count uint64, timeout, exact bool) {
 	n := time.Duration(count)
 	t.waits += count
 	if timeout {
@@ -121,7 +121,7 @@ func (t *tally) add(p *parts, count uint64, timeout, whole bool) {
 	}
 	t.unsplit += unsplit * n
 	t.miss(p, count)
-	if whole {
+	if exact {
 		t.distribute(p, count)
 	}
 }

@@ -18,8 +18,8 @@ func newDoctor() *cobra.Command {
 		Short: "Tell what can be recorded here, what cannot, and how to fix it",
 		Long: `Tells what can be recorded on this machine and, if one is given, of a process:
 kernel, rights, each hook and what is measured with it, each place and variable
-of the process's Go runtime. It finds out by trying: it records an exchange of
-its own, and puts the probes of each mode into the process for a moment.
+of the process's Go runtime. It tests by recording: a loopback exchange of its own,
+and for a moment the process, with the probes of each mode.
 
 The exit status is 2 if nothing can be recorded.`,
 		Example: `  netpolltrace doctor

@@ -13,7 +13,7 @@ import (
 )
 
 // writeFile makes a file of what write writes, and puts it where an older one
-// may be. It is written beside it and renamed when it is whole, so that nobody
+// may be. It is written beside it and renamed when it is complete, so that nobody
 // sees half of it, and the old one stays if that fails. Like a recording it is
 // for its owner only.
 func writeFile(path string, write func(io.Writer) error) error {

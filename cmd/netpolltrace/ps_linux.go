@@ -23,8 +23,8 @@ func newPs() *cobra.Command {
 		Short: "Print which goroutines wait now, and on what",
 		Long: `Prints which goroutines of Go programs wait now, on what, and where, grouped by
 reason, peer and stack; system calls too. It reads the programs' memory from
-outside: no BPF, nothing is stopped, and no rights are needed beyond those for
-ptrace, which the programs' own user has on most machines.`,
+outside: without BPF, without stopping anything, and with no more rights than ptrace
+requires, which the programs' own user has on most machines.`,
 		Example: `  netpolltrace ps -p 4171
   netpolltrace ps --name checkout-api --by peer
   netpolltrace ps -p 4171 --filter 'reason == "syscall"'`,

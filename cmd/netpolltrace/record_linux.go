@@ -41,9 +41,9 @@ func newRecordFlags() *recordFlags {
 func (f *recordFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags)
 	f.recordingFlags.add(flags)
-	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("how much to see: %s", list(probes.Modes)))
+	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("what to record: %s", list(probes.Modes)))
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
-		fmt.Sprintf("how to hook the kernel: %s (default the cheapest that works)", list(probes.Backends)))
+		fmt.Sprintf("how to hook the kernel: %s (default: the cheapest that works)", list(probes.Backends)))
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
 	flags.IntVar(&f.ringMiB, "ring-buffer", f.ringMiB, "size of the kernel's ring buffer in `MiB`, a power of two")
 	flags.IntVar(&f.limits.MaxProcesses, "max-processes", f.limits.MaxProcesses, "record `N` processes at most at once")
@@ -58,15 +58,15 @@ func newRecord() *cobra.Command {
 		Use:   "record [-p PID,... | --name NAME | -- COMMAND [ARG...]]",
 		Short: "Record the waits of Go programs into a file",
 		Long: `Records the waits of running Go programs, or of a command that it starts, into
-a file that netpolltrace report reads. On a terminal, without -o, the report is
-printed at the end.
+a file that netpolltrace report reads. On a terminal, without -o, it prints the
+report at the end.
 
-Several processes make one recording: -p 41,57 names them, and --name takes all
-that run a program. A process that -p names must be one that can be recorded; of
-those that have a name, the others are left out.
+One recording can hold several processes: -p 41,57 lists them, --name takes all
+that run a program. It is an error if a process of -p cannot be recorded; of those
+that --name finds, it is left out.
 
-Mode io shows the waits in the netpoller, all every wait of every goroutine, at
-a higher price; auto is the one that suits, at present always io. Recording takes
+Mode io records the waits in the netpoller; all records every wait of every
+goroutine, at a higher cost; auto chooses, at present always io. Recording requires
 root, or the capabilities that netpolltrace doctor names.
 
 A command's output and exit status pass through; 125 means that it could not be
@@ -94,9 +94,9 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 // as a process.
 func notACommand(word string) error {
 	if _, err := strconv.Atoi(word); err == nil {
-		return fmt.Errorf("record takes a process as -p %s, and a command after --", word)
+		return fmt.Errorf("give a process as -p %s, and a command after --", word)
 	}
-	return fmt.Errorf("record takes a process as --name %q, and a command after --", word)
+	return fmt.Errorf("give a process as --name %q, and a command after --", word)
 }
 
 // recordWord is netpolltrace PID|NAME: record and report with their defaults.

@@ -77,7 +77,7 @@ func (r *recordingRun) chooseOutput(names []string, show bool) error {
 	switch {
 	case r.flags.reportOnly:
 	case output == recording.Standard && onTerminal(os.Stdout):
-		return errors.New("a recording is no text for a terminal: pipe it, such as into netpolltrace report -, or give -o FILE")
+		return errors.New("a recording is not text for a terminal: pipe it, for example into netpolltrace report -, or give -o FILE")
 	case output == "":
 		r.file = recording.DefaultName(programsName(names), time.Now())
 	case output == recording.Standard || filepath.Ext(output) == filepath.Ext(recording.Extension):

@@ -37,7 +37,7 @@ func newReport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report [FILE...]",
 		Short: "Print what recordings say",
-		Long: `Prints what one or more recordings say: findings first, then what was awaited,
+		Long: `Prints what one or more recordings say: findings first, then what was waited for,
 then what was left out, then what the recording cost. Without a file it reads the
 newest recording in this folder; - is standard input.
 
@@ -47,7 +47,7 @@ Orders for --sort, the largest first:
 ` + wordList(report.OrderNames()) + `
 --filter takes conditions such as total > 2ms && peer == "db:5432" on the times
 total, awaited, network, netpoll, blocked, sched, idle and unsplit, on rtt and
-retransmits, and on what --by takes. A time that was not measured fulfils none.`,
+retransmits, and on what --by takes. A condition on a time that was not measured is false.`,
 		Example: `  netpolltrace report
   netpolltrace report checkout-20261123-221530.netpolltrace.arrows --by goroutine --top 10
   netpolltrace report --filter 'total > 2ms && peer == "db:5432"'

@@ -10,7 +10,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// document is a report in words, before it is known how they are written down.
+// document is a report as texts, before it is known in which format.
 // Its texts are not escaped.
 type document struct {
 	header   []string // what was recorded
@@ -206,10 +206,10 @@ func legendOf(grids []grid) string {
 	return strings.Join(words, "; ")
 }
 
-// share is a part of the whole in percent.
-func share(part, whole time.Duration) string {
-	if part < 0 || whole <= 0 {
+// share is a part of the total in percent.
+func share(part, total time.Duration) string {
+	if part < 0 || total <= 0 {
 		return ""
 	}
-	return report.FormatNumber(100*float64(part)/float64(whole), 0) + " %"
+	return report.FormatNumber(100*float64(part)/float64(total), 0) + " %"
 }

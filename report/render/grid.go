@@ -9,7 +9,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// grid is a table in words.
+// grid is a table of texts.
 type grid struct {
 	title   string
 	columns []column

@@ -69,7 +69,7 @@ type (
 	}
 )
 
-// renderJSON writes a report for programs: all waits, whole, in nanoseconds;
+// renderJSON writes a report for programs: all waits, with their idle time, in nanoseconds;
 // null is what was not measured. A row is a line, so that many rows neither
 // need memory nor are hard to read.
 func renderJSON(w io.Writer, r *report.Report, o Options) error {
