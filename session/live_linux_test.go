@@ -183,10 +183,9 @@ func (r *recording) end(t *testing.T) {
 // complete fails the test if anything was lost.
 func (r *recording) complete(t *testing.T) {
 	t.Helper()
-	for _, e := range r.Events {
-		if e.Kind == wait.EventLost || e.Kind == wait.EventIncomplete {
-			t.Errorf("%s %d: %s", e.Kind, e.Count, e.Note)
-		}
+	losses, _ := r.Losses()
+	for _, loss := range losses {
+		t.Error(loss)
 	}
 }
 

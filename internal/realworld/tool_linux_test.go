@@ -156,10 +156,9 @@ func readRecording(t *testing.T, file string) *recorded {
 // nothingLost reports what a recording says that it lost.
 func (r *recorded) nothingLost(t *testing.T) {
 	t.Helper()
-	for _, e := range r.Events {
-		if e.Kind == wait.EventLost || e.Kind == wait.EventIncomplete {
-			t.Errorf("%s %d: %s", e.Kind, e.Count, e.Note)
-		}
+	losses, _ := r.Losses()
+	for _, loss := range losses {
+		t.Error(loss)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -52,6 +53,29 @@ func Start(ctx context.Context, path string, args ...string) (*Process, error) {
 
 // PID is the process ID.
 func (p *Process) PID() int { return p.command.Process.Pid }
+
+// Preemptions is how often a thread of the program that still is there lost its
+// processor to another thread.
+func (p *Process) Preemptions() (int, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, task := range tasks {
+		status, err := os.ReadFile(task)
+		if err != nil {
+			continue // it ended
+		}
+		_, count, _ := strings.Cut(string(status), "nonvoluntary_ctxt_switches:")
+		var n int
+		if _, err := fmt.Sscan(count, &n); err != nil {
+			return 0, fmt.Errorf("reading %s: %w", task, err)
+		}
+		total += n
+	}
+	return total, nil
+}
 
 // Do gives the program a command and waits until it is done.
 func (p *Process) Do(command ...string) (Result, error) {

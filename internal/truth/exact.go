@@ -16,7 +16,11 @@ type Exactness struct {
 	// probes stamp before the park and after the resume. So much may the middle
 	// pair differ, and the sum of all for each pair.
 	Between time.Duration
-	// Torn is the share of pairs, from 0 to 1, that may have been torn apart.
+	// AtBest is how much the twentieth of the pairs may differ that agree best: what
+	// else runs on the machine makes traps slower, never faster.
+	AtBest time.Duration
+	// Torn is the share of pairs, from 0 to 1, that may have been torn apart, besides
+	// one for each [Options.Preempted].
 	Torn float64
 }
 
@@ -42,18 +46,22 @@ func (r *Result) CheckWaits() error {
 func (r *Result) CheckTimes(e Exactness) error {
 	var faults []error
 	for _, part := range r.parts() {
-		faults = append(faults, part.check(part.name, e))
+		faults = append(faults, part.check(part.name, e, r.preempted))
 	}
 	return errors.Join(faults...)
 }
 
-func (p *Part) check(name string, e Exactness) error {
+func (p *Part) check(name string, e Exactness, preempted int) error {
 	if p.Measured() == 0 {
 		return fmt.Errorf("%s: it was measured of no pair", name)
 	}
 	var faults []error
-	if torn := float64(p.Torn) / float64(p.Measured()); torn > e.Torn {
-		faults = append(faults, fmt.Errorf("%s: %d of %d pairs differ by far", name, p.Torn, p.Measured()))
+	if allowed := e.Torn*float64(p.Measured()) + float64(preempted); float64(p.Torn) > allowed {
+		faults = append(faults, fmt.Errorf("%s: %d of %d pairs differ by far, and the program was preempted %d times",
+			name, p.Torn, p.Measured(), preempted))
+	}
+	if best := p.distance(0.05); best > e.AtBest {
+		faults = append(faults, fmt.Errorf("%s: the best twentieth of the pairs differ by up to %v", name, best))
 	}
 	if middle := p.Difference(0.5); middle.Abs() > e.Between {
 		faults = append(faults, fmt.Errorf("%s: the middle one of the differences is %v", name, middle))

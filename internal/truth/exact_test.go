@@ -9,7 +9,7 @@ import (
 )
 
 func TestEachInexactnessIsAFault(t *testing.T) {
-	asWanted := Exactness{Between: time.Microsecond, Torn: 0.01}
+	asWanted := Exactness{Between: 2 * time.Microsecond, AtBest: time.Microsecond, Torn: 0.01}
 	all := func(change func(*wait.Wait)) func([]wait.Wait) []wait.Wait {
 		return func(waits []wait.Wait) []wait.Wait {
 			for i := range waits {
@@ -27,11 +27,19 @@ func TestEachInexactnessIsAFault(t *testing.T) {
 		"one missing":      {func(w []wait.Wait) []wait.Wait { return w[1:] }, false},
 		"one extra":        {func(w []wait.Wait) []wait.Wait { return append(w, w[0]) }, false},
 		"another reason":   {func(w []wait.Wait) []wait.Wait { w[0].Reason = "sleep"; return w }, false},
-		"many torn apart": {func(w []wait.Wait) []wait.Wait {
-			all(func(w *wait.Wait) { w.Total += time.Millisecond })(w[:300])
+		"as many torn apart as may be": {func(w []wait.Wait) []wait.Wait {
+			all(func(w *wait.Wait) { w.Total += time.Millisecond })(w[:len(w)/100+5])
+			return w
+		}, true},
+		"one more torn apart": {func(w []wait.Wait) []wait.Wait {
+			all(func(w *wait.Wait) { w.Total += time.Millisecond })(w[:len(w)/100+6])
 			return w
 		}, false},
-		"middle too long": {all(func(w *wait.Wait) { w.Total += 2 * time.Microsecond }), false},
+		"best too long": {all(func(w *wait.Wait) { w.Total += 1500 * time.Nanosecond }), false},
+		"middle too long": {func(w []wait.Wait) []wait.Wait {
+			all(func(w *wait.Wait) { w.Total += 2500 * time.Nanosecond })(w[:len(w)*6/10])
+			return w
+		}, false},
 		"sum too long": {func(w []wait.Wait) []wait.Wait {
 			all(func(w *wait.Wait) { w.Total += 50 * time.Microsecond })(w[:300])
 			return w
@@ -40,7 +48,7 @@ func TestEachInexactnessIsAFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			traced := pingPong(1000)
-			r := Match(traced, c.spoil(recorded(traced)), Options{Reasons: ProgramReasons(), TornBeyond: tornBeyond, Tolerance: tolerance, WallClock: wallClock})
+			r := Match(traced, c.spoil(recorded(traced)), Options{Reasons: ProgramReasons(), TornBeyond: tornBeyond, Preempted: 5, Tolerance: tolerance, WallClock: wallClock})
 			if err := errors.Join(r.CheckWaits(), r.CheckTimes(asWanted)); (err == nil) != c.exact {
 				t.Errorf("the faults are: %v", err)
 			}

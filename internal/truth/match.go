@@ -19,6 +19,9 @@ type Options struct {
 	// is taken to have run something else between the two stamps, ours and the
 	// trace's: they are taken a microsecond apart. It says nothing about either.
 	TornBeyond time.Duration
+	// Preempted is how often a thread of the program lost its processor to another
+	// during the recording. Each time may have torn a pair apart.
+	Preempted int
 	// Tolerance is by how much a wait of ours may lie beside the one of the
 	// trace and still be the same. It only matters where the two do not overlap.
 	Tolerance time.Duration
@@ -60,7 +63,7 @@ func Match(t *Trace, ours []wait.Wait, options Options) *Result {
 		options: options,
 		since:   max(t.Start, options.Since),
 		until:   t.End,
-		result:  newResult(t, options.TornBeyond),
+		result:  newResult(t, options),
 	}
 	if options.Until != 0 {
 		m.until = min(m.until, options.Until)

@@ -23,15 +23,14 @@ import (
 
 // exactly is how exact recordings are here. The probes' traps take a microsecond,
 // and from the return of epoll_wait to the trace's event it is three, or four with
-// the race detector. "make bench" holds the whole sums against this on a quiet
-// machine; here, where other tests run beside, pairs are torn apart, but these
-// must be few.
-var exactly = truth.Exactness{Between: 6 * time.Microsecond, Torn: 0.05}
+// the race detector; on a virtual machine it is five in all. Where other programs use
+// the processors, most pairs have more between them. "make bench" holds the whole sums
+// against the trace on a quiet machine.
+var exactly = truth.Exactness{Between: 12 * time.Microsecond, AtBest: 8 * time.Microsecond, Torn: 0.05}
 
 const (
 	tornBeyond = 40 * time.Microsecond
 	// attempts is how often a program is recorded before other times are a fault.
-	// While other programs use the processors, too many pairs are torn apart to tell.
 	// A wait that one side lacks is a fault at once.
 	attempts = 3
 )
@@ -69,7 +68,8 @@ func start(t *testing.T, path string, args ...string) *testprogram.Process {
 // recording is what was recorded of a program.
 type recording struct {
 	truth.Gather
-	meta wait.Meta
+	meta      wait.Meta
+	preempted int // how often the program was meanwhile
 }
 
 // record attaches to a program, gives it commands, and detaches when they are
@@ -94,12 +94,14 @@ func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands
 	r := &recording{meta: *source.Meta()}
 	ended := make(chan error, 1)
 	go func() { ended <- session.Run(ctx, source, &r.Gather, session.Config{}) }()
+	before := preemptions(t, program)
 	var result testprogram.Result
 	for _, command := range commands {
 		if result, err = program.Do(command...); err != nil {
 			t.Error(err)
 		}
 	}
+	r.preempted = preemptions(t, program) - before
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
@@ -110,6 +112,15 @@ func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands
 		}
 	}
 	return r, result
+}
+
+func preemptions(t *testing.T, program *testprogram.Process) int {
+	t.Helper()
+	n, err := program.Preemptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestARecordingAtFullRateIsTrue(t *testing.T) {
@@ -153,7 +164,7 @@ func recordShop(t *testing.T, path string, mode wait.Mode) {
 	checkTimes(t, func() *truth.Result {
 		r, _ := recordReadable(t, path, mode, file, "run", "2s", string(mode), file)
 		result := compare(t, r, file, modes[mode])
-		check(t, result.CheckReasons(truth.NetworkReasons(), 1000))
+		check(t, result.CheckReasons(truth.NetworkReasons(), 100))
 		return result
 	})
 }
@@ -202,7 +213,8 @@ func compare(t *testing.T, r *recording, file string, reasons []string) *truth.R
 		t.Fatal(err)
 	}
 	result := truth.Match(traced, r.Waits, truth.Options{
-		Reasons: reasons, TornBeyond: tornBeyond, Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
+		Reasons: reasons, TornBeyond: tornBeyond, Preempted: r.preempted,
+		Tolerance: time.Millisecond, WallClock: truth.WallClock(r.meta),
 	})
 	t.Logf("\n%v", result)
 	check(t, result.CheckWaits())

@@ -26,6 +26,7 @@ type Result struct {
 
 	clockError time.Duration
 	tornBeyond time.Duration
+	preempted  int
 }
 
 // Part compares one part of all pairs of which it was measured.
@@ -39,8 +40,8 @@ type Part struct {
 	differences         []time.Duration
 }
 
-func newResult(t *Trace, tornBeyond time.Duration) *Result {
-	return &Result{Skipped: make(map[string]int), clockError: t.ClockError, tornBeyond: tornBeyond}
+func newResult(t *Trace, o Options) *Result {
+	return &Result{Skipped: make(map[string]int), clockError: t.ClockError, tornBeyond: o.TornBeyond, preempted: o.Preempted}
 }
 
 func (r *Result) addPair(p Pair) {
@@ -108,6 +109,16 @@ func (p *Part) Difference(quantile float64) time.Duration {
 	return p.differences[int(quantile*float64(len(p.differences)-1))]
 }
 
+// distance is the given quantile, from 0 to 1, of how far apart the two are.
+func (p *Part) distance(quantile float64) time.Duration {
+	apart := make([]time.Duration, len(p.differences))
+	for i, d := range p.differences {
+		apart[i] = d.Abs()
+	}
+	slices.Sort(apart)
+	return apart[int(quantile*float64(len(apart)-1))]
+}
+
 // Matched is the share, from 0 to 1, of all judged waits of either side that
 // have a partner. It is 0 when there was nothing to judge.
 func (r *Result) Matched() float64 {
@@ -134,8 +145,8 @@ const listed = 5
 // String is a summary for a test's log.
 func (r *Result) String() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d waits matched (%.3f %%), %d missing, %d extra, %d with another reason, %d at the edges; clock within %v\n",
-		len(r.Pairs), 100*r.Matched(), len(r.Missing), len(r.Extra), len(r.WrongReason), r.Edge, r.clockError)
+	fmt.Fprintf(&out, "%d waits matched (%.3f %%), %d missing, %d extra, %d with another reason, %d at the edges; clock within %v; preempted %d times\n",
+		len(r.Pairs), 100*r.Matched(), len(r.Missing), len(r.Extra), len(r.WrongReason), r.Edge, r.clockError, r.preempted)
 	fmt.Fprintf(&out, "%-8s %9s %14s %14s %9s %6s %12s %12s %12s %12s %12s %12s\n",
 		"part", "measured", "trace", "ours", "off", "torn", "off whole", "p1", "p5", "p50", "p95", "p99")
 	for _, part := range r.parts() {
@@ -146,6 +157,11 @@ func (r *Result) String() string {
 	for _, w := range r.Missing[:min(listed, len(r.Missing))] {
 		fmt.Fprintf(&out, "missing: goroutine %d parked at %d for %v: %s, %s\n",
 			w.Goid, w.Park, time.Duration(w.Running-w.Park), w.Reason, place(w.Frames))
+	}
+	for _, p := range r.WrongReason[:min(listed, len(r.WrongReason))] {
+		fmt.Fprintf(&out, "another reason: goroutine %d parked at %d for %v: %s, %s; ours for %v: %s, %s\n",
+			p.Trace.Goid, p.Trace.Park, time.Duration(p.Trace.Running-p.Trace.Park), p.Trace.Reason, place(p.Trace.Frames),
+			p.Ours.Total, p.Ours.Reason, placeOfOurs(p.Ours.Stack))
 	}
 	for _, w := range r.Extra[:min(listed, len(r.Extra))] {
 		fmt.Fprintf(&out, "extra: goroutine %d parked at %d (wall clock) for %v: %s, %s\n", w.Goid, w.Start, w.Total, w.Reason, placeOfOurs(w.Stack))

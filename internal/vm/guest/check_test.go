@@ -26,7 +26,7 @@ const (
 // microseconds, and where a processor is taken from a thread between the probe's
 // stamp and the trace's, the two are as far apart as its turn is long. That was met
 // in one pair of twenty, and in one of nine where a machine has a single processor.
-var exactly = truth.Exactness{Between: 40 * time.Microsecond, Torn: 0.2}
+var exactly = truth.Exactness{Between: 40 * time.Microsecond, AtBest: 40 * time.Microsecond, Torn: 0.2}
 
 const tornBeyond = 100 * time.Microsecond
 
