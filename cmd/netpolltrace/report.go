@@ -77,12 +77,8 @@ func runReport(ctx context.Context, o reportOptions, files []string) error {
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
-		newest, err := recording.Latest(".")
-		if err != nil {
-			return err
-		}
-		files = []string{newest}
+	if files, err = orNewest(files); err != nil {
+		return err
 	}
 	for _, file := range files {
 		if err := r.read(ctx, file); err != nil {
@@ -90,6 +86,18 @@ func runReport(ctx context.Context, o reportOptions, files []string) error {
 		}
 	}
 	return r.print(o.output)
+}
+
+// orNewest is the newest recording of this folder where no file is named.
+func orNewest(files []string) ([]string, error) {
+	if len(files) > 0 {
+		return files, nil
+	}
+	newest, err := recording.Latest(".")
+	if err != nil {
+		return nil, err
+	}
+	return []string{newest}, nil
 }
 
 func chooseFormat(o reportOptions) (render.Format, error) {

@@ -34,14 +34,16 @@ var packages = []boundary{
 	{folder: "internal/expression", portable: true},
 	{folder: "report", ours: "internal/expression wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
-	{folder: "report/render", ours: "report wait", portable: true},
+	{folder: "report/render", ours: "internal/safejson report wait", portable: true},
+	{folder: "export", ours: "internal/safejson wait wait/column", portable: true},
+	{folder: "internal/safejson", portable: true},
 
 	// The commands, which wire the others, and what only they use.
 	{folder: "internal/doctor", ours: "gobinary internal/rights probes process wait"},
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",
-		ours: "findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
+		ours: "export findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
 			"report report/render session wait",
 		portable: true,
 	},

@@ -8,11 +8,9 @@ import (
 	"io"
 	"maps"
 	"math"
-	"strconv"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
+	"github.com/netpolltrace/netpolltrace/internal/safejson"
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -242,38 +240,11 @@ func (o *object) bytes() json.RawMessage {
 	return append(o.buf.Bytes(), '}')
 }
 
-// encoded is a value of this file as JSON, without a character that a terminal
-// would act upon: what [Printable] would replace is written as an escape that
-// means the same.
+// encoded is a value of this file as JSON.
 func encoded(value any) []byte {
-	text, err := json.Marshal(value)
+	text, err := safejson.Marshal(value)
 	if err != nil {
 		return []byte("null") // only for numbers that are none, such as +Inf
 	}
-	if isASCII(text) {
-		return text
-	}
-	var safe []byte
-	for _, r := range string(text) {
-		switch {
-		case strconv.IsPrint(r):
-			safe = utf8.AppendRune(safe, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			safe = fmt.Appendf(safe, `\u%04x\u%04x`, high, low)
-		default:
-			safe = fmt.Appendf(safe, `\u%04x`, r)
-		}
-	}
-	return safe
-}
-
-// isASCII also rules out DEL, the one control character that JSON lets pass.
-func isASCII(text []byte) bool {
-	for _, c := range text {
-		if c >= 0x7f {
-			return false
-		}
-	}
-	return true
+	return text
 }

@@ -16,8 +16,7 @@ import (
 
 // Column is one row of the table.
 type Column struct {
-	// Name is what conditions call it and, with its unit, what a recording and
-	// exports call it. It is empty for what is a key only.
+	// Name is what conditions call it. It is empty for what is a key only.
 	Name  string
 	Unit  Unit // of a number or duration
 	Value Value
@@ -42,16 +41,22 @@ const (
 	Microseconds Unit = "us"
 )
 
+// FullName is the name with the unit, as exports and recordings call it; empty
+// for what is a key only.
+func (c *Column) FullName() string {
+	if c.Unit == "" {
+		return c.Name
+	}
+	return c.Name + "_" + string(c.Unit)
+}
+
 // Stored is the name in a recording; empty if it is not stored.
 func (c *Column) Stored() string {
 	switch c.Value.(type) {
 	case DerivedText, DerivedDuration, Group:
 		return ""
 	}
-	if c.Unit == "" {
-		return c.Name
-	}
-	return c.Name + "_" + string(c.Unit)
+	return c.FullName()
 }
 
 // Numeric tells whether the text of the column is a decimal number.
