@@ -57,6 +57,10 @@ func stream(n int) []record {
 			w.Op, w.Reason, w.Role, w.Blocked, w.Idle = "", "chan receive", "", w.Network+w.Netpoll, none
 			w.Network, w.Netpoll = none, none
 		}
+		w.Poller = []string{"", "sysmon"}[random.IntN(2)]
+		if w.Kind == wait.KindWait {
+			w.Outcome = []wait.Outcome{wait.OutcomeReady, wait.OutcomeTimeout, wait.OutcomeUnknown}[random.IntN(3)]
+		}
 		w.HasTCP, w.MinRTT, w.StartedBefore = true, uint32(random.IntN(300)), random.IntN(20) == 0
 		w.Start = at - int64(w.Total)
 		records = append(records, record{wait: &w})
