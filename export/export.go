@@ -22,7 +22,7 @@ type Writer interface {
 	io.Closer
 }
 
-// Format is one way to write waits.
+// Format is a format in which waits are written.
 type Format struct {
 	Name       string
 	Extensions []string // of files in this format, with the dot

@@ -45,7 +45,7 @@ Formats: ` + strings.Join(export.Names(), ", ") + ` (a JSON object a line).`,
 func exportFormat(name, output string) (export.Format, error) {
 	switch {
 	case output == "":
-		return export.Format{}, errors.New("nothing is said of where to write: give -o OUT, or -o - for standard output")
+		return export.Format{}, errors.New("no output is given: give -o OUT, or -o - for standard output")
 	case name != "":
 		return export.ByName(name)
 	case output == recording.Standard:
@@ -68,7 +68,7 @@ func runExport(ctx context.Context, format export.Format, output string, files [
 	return writeFile(output, write)
 }
 
-// exportTo writes what is whole of the recordings, and says what is not.
+// exportTo writes the intact part of the recordings, and says what is damaged.
 func exportTo(ctx context.Context, to export.Writer, files []string) error {
 	for _, file := range files {
 		if err := exportRecording(ctx, to, file); err != nil {
