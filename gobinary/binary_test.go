@@ -64,8 +64,8 @@ func TestFilesThatCannotBeTraced(t *testing.T) {
 		cause error
 		text  string
 	}{
-		{"empty", nil, ErrNotGo, "no ELF or Mach-O file"},
-		{"script", []byte("#!/bin/sh\nexec server\n"), ErrNotGo, "no ELF or Mach-O file"},
+		{"empty", nil, ErrNotGo, "not an ELF or Mach-O file"},
+		{"script", []byte("#!/bin/sh\nexec server\n"), ErrNotGo, "not an ELF or Mach-O file"},
 		{"32-bit Mach-O", []byte("\xce\xfa\xed\xfe"), ErrUnsupported, "only 64-bit"},
 		{"universal Mach-O", []byte("\xca\xfe\xba\xbe\x00\x00\x00\x02"), ErrUnsupported, "lipo -thin"},
 		{"Windows", []byte("MZ\x90\x00"), ErrUnsupported, "it is for Windows"},

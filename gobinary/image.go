@@ -51,14 +51,14 @@ func newImage(data []byte) (*image, error) {
 		{elf.ELFMAG, newELF},
 		{"\xcf\xfa\xed\xfe", newMachO},
 		{"\xce\xfa\xed\xfe", refuse("it has 32 bits; only 64-bit programs can be read")},
-		{"\xca\xfe\xba\xbe", refuse("it is a universal file, for several CPUs; take one out with lipo -thin arm64 and read that")},
+		{"\xca\xfe\xba\xbe", refuse("it is a universal file, for several architectures; extract one with lipo -thin arm64")},
 		{"MZ", refuse("it is for Windows, where no tracer of netpolltrace runs")},
 	} {
 		if bytes.HasPrefix(data, []byte(format.magic)) {
 			return format.read(data)
 		}
 	}
-	return nil, fmt.Errorf("%w: it is no ELF or Mach-O file; name the executable that runs, not a script that starts it", ErrNotGo)
+	return nil, fmt.Errorf("%w: it is not an ELF or Mach-O file; name the executable that runs, not a script that starts it", ErrNotGo)
 }
 
 // refuse is the reader of a format that cannot be read.

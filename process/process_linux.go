@@ -50,7 +50,7 @@ type Process struct {
 // errors says what to do.
 func Open(pid int) (*Process, error) {
 	if pid <= 0 {
-		return nil, fmt.Errorf("%d is no PID: give the number that `pgrep -l NAME` prints", pid)
+		return nil, fmt.Errorf("%d is not a PID: give the number that `pgrep -l NAME` prints", pid)
 	}
 	st, err := checkTraceable(pid)
 	if err != nil {

@@ -135,7 +135,7 @@ func TestOpenRefusesWhatIsNoProgramAndSaysWhatToDo(t *testing.T) {
 		pid  int
 		says []string
 	}{
-		{"a number that is no PID", -3, []string{"no PID", "pgrep"}},
+		{"a number that is not a PID", -3, []string{"not a PID", "pgrep"}},
 		{"nobody's PID", 1 << 30, []string{"no process with PID", "pgrep"}},
 		{"a zombie", zombie.Process.Pid, []string{"zombie", "give the PID of a running process"}},
 		{"a thread", thread, []string{fmt.Sprintf("use -p %d", os.Getpid())}},

@@ -96,7 +96,7 @@ type boundedAllocator struct {
 // Allocate implements memory.Allocator.
 func (a *boundedAllocator) Allocate(size int) []byte {
 	if size < 0 || int64(size) > a.most-a.used {
-		panic(fmt.Errorf("%d bytes uncompressed, beside %d in use, exceed the limit of %d", size, a.used, a.most))
+		panic(fmt.Errorf("%d bytes uncompressed and %d in use exceed the limit of %d", size, a.used, a.most))
 	}
 	b := a.recycler.Allocate(size)
 	a.used += int64(cap(b))

@@ -15,6 +15,6 @@ func addPlatformCommands(root *cobra.Command) {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return errors.New("recording works on Linux only so far; record there and read the file here with netpolltrace report FILE")
+		return errors.New("recording works on Linux only: record there, and read the file here with netpolltrace report FILE")
 	}
 }
