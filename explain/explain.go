@@ -1,0 +1,260 @@
+// Package explain says what the waits of goroutines were for that another
+// goroutine ended: it follows who woke whom, down to a peer, a timer, the
+// scheduler or a line that ran.
+//
+// While a goroutine waited from t0 to t2, the one that woke it at t2 did
+// something itself: it waited for a peer, for a processor or for a third
+// goroutine, or it ran. That is what was waited for. [Explainer] keeps for each
+// goroutine what it did lately, in causes; the causes of a wait are what stands
+// there of its waker between t0 and t2. A waker's own waits are explained when
+// they come, before the waits that it ends later, so that one pass suffices and
+// no cycle can arise. Waits have to come in that order: a waker's before those
+// that it ends afterwards, as every source delivers them.
+//
+// What a goroutine does between two waits is Running at the line of the second:
+// where it is not told apart, being runnable and in system calls included.
+package explain
+
+import (
+	"strings"
+	"time"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// Share is how much of a wait had one cause.
+type Share struct {
+	Cause
+	Time time.Duration
+}
+
+// Explainer explains waits while they stream by. Its memory is bounded: it
+// remembers the goroutines that waited lately ([maxGoroutines]). It is for one
+// goroutine.
+type Explainer struct {
+	causes causes
+	all    map[*wait.Process]*process
+
+	pieces []piece // scratch of one wait
+	shares []Share
+	stats  Stats
+}
+
+// Stats says how an Explainer got on.
+type Stats struct {
+	Explained uint64 // waits whose waker's history was there
+	// Forgotten is how many goroutines were dropped from memory to make room.
+	// A wait that one of them ended has the cause Running at its waker's line.
+	Forgotten uint64
+	// Dropped counts causes that lost their peer and line, as there were too many.
+	Dropped uint64
+}
+
+// maxGoroutines is how many goroutines of a process are remembered at least;
+// at most it is twice as many. 16,384 take 25 MB.
+const maxGoroutines = 1 << 14
+
+// process is the goroutines of one process. When young is full, what was not
+// used since it was empty last is dropped at once.
+type process struct {
+	young, aged map[uint64]*goroutine
+}
+
+// goroutine is a history, and what is looked up for it again and again.
+type goroutine struct {
+	history
+	peer    string
+	line    string // that the causes of peer are about
+	network causeID
+	netpoll causeID
+	sched   causeID
+
+	ran     string // the line of running
+	running causeID
+}
+
+// New makes an Explainer.
+func New() *Explainer {
+	return &Explainer{causes: newCauses(), all: make(map[*wait.Process]*process)}
+}
+
+// Stats says how it got on so far.
+func (e *Explainer) Stats() Stats {
+	s := e.stats
+	s.Dropped = e.causes.dropped
+	return s
+}
+
+// Wait takes in the next wait and returns what its blocked part was for: the
+// shares add up to it. They are valid until the next call, and none for a wait
+// without a blocked part.
+func (e *Explainer) Wait(w *wait.Wait) []Share {
+	if w.Kind != wait.KindWait {
+		return nil
+	}
+	e.pieces = e.pieces[:0]
+	if w.Blocked > 0 {
+		e.explain(w)
+	}
+	if w.Goid != 0 {
+		e.remember(w)
+	}
+	return e.sum()
+}
+
+// sum adds up the pieces of a wait by cause.
+func (e *Explainer) sum() []Share {
+	e.shares = e.shares[:0]
+	for i, p := range e.pieces {
+		if p.time <= 0 {
+			continue
+		}
+		share := Share{e.causes.list[p.cause], p.time}
+		for _, later := range e.pieces[i+1:] {
+			if later.cause == p.cause {
+				share.Time += later.time
+			}
+		}
+		if !e.counted(i) {
+			e.shares = append(e.shares, share)
+		}
+	}
+	return e.shares
+}
+
+// counted tells whether the cause of a piece is that of an earlier one.
+func (e *Explainer) counted(i int) bool {
+	for _, earlier := range e.pieces[:i] {
+		if earlier.cause == e.pieces[i].cause {
+			return true
+		}
+	}
+	return false
+}
+
+// explain finds out what the blocked part of a wait was for.
+func (e *Explainer) explain(w *wait.Wait) {
+	from := w.Start
+	to := from + int64(w.Blocked)
+	if w.WakerGoid == 0 || w.WakerGoid == w.Goid {
+		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(Cause{Kind: withoutWaker(w)})})
+		return
+	}
+	waker := e.find(w.Process, w.WakerGoid)
+	if waker != nil {
+		e.stats.Explained++
+		e.pieces, from = waker.between(from, to, e.pieces)
+	}
+	if from < to {
+		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.causes.id(Cause{Kind: Running, Line: w.WakerLine})})
+	}
+}
+
+// withoutWaker is what ends a wait that no goroutine ended.
+func withoutWaker(w *wait.Wait) Kind {
+	switch {
+	case strings.HasPrefix(w.Reason, "GC "):
+		return GC
+	case w.Reason == "sleep", w.Reason == "select", w.Reason == "chan receive", w.Reason == "sync.Cond.Wait", w.Reason == wait.ReasonIO:
+		return Timer // those run without a goroutine
+	}
+	return Unknown
+}
+
+// remember adds the wait to the history of its goroutine.
+func (e *Explainer) remember(w *wait.Wait) {
+	g := e.findOrAdd(w.Process, w.Goid)
+	if !g.started() {
+		g.start(w.Start)
+	}
+	line := ""
+	if w.Stack != nil {
+		line = w.Stack.Line
+	}
+	g.add(w.Start, e.ran(g, line))
+	resumed := w.Start + int64(w.Total)
+	switch {
+	case w.Blocked > 0:
+		at := w.Start
+		for _, p := range e.pieces {
+			at += int64(p.time)
+			g.add(at, p.cause)
+		}
+		g.add(resumed, e.causes.id(Cause{Kind: Sched}))
+	case w.Network >= 0:
+		e.aboutPeer(g, w.Peer, line)
+		ready := w.Start + int64(w.Network)
+		g.add(ready, g.network)
+		if w.Netpoll >= 0 {
+			g.add(ready+int64(w.Netpoll), g.netpoll)
+			g.add(resumed, g.sched)
+		}
+	case w.Sched >= 0:
+		e.aboutPeer(g, w.Peer, line)
+		g.add(resumed-int64(w.Sched), e.causes.id(Cause{Kind: Unknown, Peer: w.Peer}))
+		g.add(resumed, g.sched)
+	}
+	g.add(resumed, unknownCause)
+}
+
+// ran is the cause of having run before a wait at a line.
+func (e *Explainer) ran(g *goroutine, line string) causeID {
+	if g.running == unknownCause || g.ran != line {
+		g.ran, g.running = line, e.causes.id(Cause{Kind: Running, Line: line})
+	}
+	return g.running
+}
+
+// aboutPeer fills in the causes of a wait for a peer.
+func (e *Explainer) aboutPeer(g *goroutine, peer, line string) {
+	if g.network != unknownCause && g.peer == peer && g.line == line {
+		return
+	}
+	g.peer, g.line = peer, line
+	g.network = e.causes.id(Cause{Kind: Network, Peer: peer, Line: line})
+	g.netpoll = e.causes.id(Cause{Kind: Netpoll, Peer: peer, Line: line})
+	g.sched = e.causes.id(Cause{Kind: Sched, Peer: peer, Line: line})
+}
+
+func (e *Explainer) process(p *wait.Process) *process {
+	known := e.all[p]
+	if known == nil {
+		known = &process{young: make(map[uint64]*goroutine)}
+		e.all[p] = known
+	}
+	return known
+}
+
+// find is nil for a goroutine that has not waited yet, or not for long.
+func (e *Explainer) find(p *wait.Process, goid uint64) *goroutine {
+	of := e.process(p)
+	if g := of.young[goid]; g != nil {
+		return g
+	}
+	g := of.aged[goid]
+	if g != nil {
+		e.keep(of, goid, g)
+	}
+	return g
+}
+
+func (e *Explainer) findOrAdd(p *wait.Process, goid uint64) *goroutine {
+	g := e.find(p, goid)
+	if g == nil {
+		g = new(goroutine)
+		e.keep(e.process(p), goid, g)
+	}
+	return g
+}
+
+func (e *Explainer) keep(of *process, goid uint64, g *goroutine) {
+	if len(of.young) >= maxGoroutines {
+		for id := range of.aged {
+			if of.young[id] == nil {
+				e.stats.Forgotten++
+			}
+		}
+		of.young, of.aged = make(map[uint64]*goroutine), of.young
+	}
+	of.young[goid] = g
+}
