@@ -29,11 +29,11 @@ type Share struct {
 }
 
 // Explainer explains waits while they stream by. Its memory is bounded: it
-// remembers the goroutines that waited lately ([maxGoroutines]). It is for one
+// remembers the goroutines that waited lately (maxGoroutines). It is for one
 // goroutine.
 type Explainer struct {
-	causes causes
-	all    map[*wait.Process]*process
+	causes     causes
+	goroutines goroutines[goroutine]
 
 	pieces []piece // scratch of one wait
 	shares []Share
@@ -48,16 +48,6 @@ type Stats struct {
 	Forgotten uint64
 	// Dropped counts causes that lost their peer and line, as there were too many.
 	Dropped uint64
-}
-
-// maxGoroutines is how many goroutines of a process are remembered at least;
-// at most it is twice as many. 16,384 take 25 MB.
-const maxGoroutines = 1 << 14
-
-// process is the goroutines of one process. When young is full, what was not
-// used since it was empty last is dropped at once.
-type process struct {
-	young, aged map[uint64]*goroutine
 }
 
 // goroutine is a history, and what is looked up for it again and again.
@@ -75,13 +65,13 @@ type goroutine struct {
 
 // New makes an Explainer.
 func New() *Explainer {
-	return &Explainer{causes: newCauses(), all: make(map[*wait.Process]*process)}
+	return &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines)}
 }
 
 // Stats says how it got on so far.
 func (e *Explainer) Stats() Stats {
 	s := e.stats
-	s.Dropped = e.causes.dropped
+	s.Dropped, s.Forgotten = e.causes.dropped, e.goroutines.forgotten
 	return s
 }
 
@@ -140,7 +130,7 @@ func (e *Explainer) explain(w *wait.Wait) {
 		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(Cause{Kind: withoutWaker(w)})})
 		return
 	}
-	waker := e.find(w.Process, w.WakerGoid)
+	waker := e.goroutines.find(w.Process, w.WakerGoid)
 	if waker != nil {
 		e.stats.Explained++
 		e.pieces, from = waker.between(from, to, e.pieces)
@@ -163,14 +153,11 @@ func withoutWaker(w *wait.Wait) Kind {
 
 // remember adds the wait to the history of its goroutine.
 func (e *Explainer) remember(w *wait.Wait) {
-	g := e.findOrAdd(w.Process, w.Goid)
+	g := e.goroutines.findOrAdd(w.Process, w.Goid)
 	if !g.started() {
 		g.start(w.Start)
 	}
-	line := ""
-	if w.Stack != nil {
-		line = w.Stack.Line
-	}
+	line := lineOf(w)
 	g.add(w.Start, e.ran(g, line))
 	resumed := w.Start + int64(w.Total)
 	switch {
@@ -214,47 +201,4 @@ func (e *Explainer) aboutPeer(g *goroutine, peer, line string) {
 	g.network = e.causes.id(Cause{Kind: Network, Peer: peer, Line: line})
 	g.netpoll = e.causes.id(Cause{Kind: Netpoll, Peer: peer, Line: line})
 	g.sched = e.causes.id(Cause{Kind: Sched, Peer: peer, Line: line})
-}
-
-func (e *Explainer) process(p *wait.Process) *process {
-	known := e.all[p]
-	if known == nil {
-		known = &process{young: make(map[uint64]*goroutine)}
-		e.all[p] = known
-	}
-	return known
-}
-
-// find is nil for a goroutine that has not waited yet, or not for long.
-func (e *Explainer) find(p *wait.Process, goid uint64) *goroutine {
-	of := e.process(p)
-	if g := of.young[goid]; g != nil {
-		return g
-	}
-	g := of.aged[goid]
-	if g != nil {
-		e.keep(of, goid, g)
-	}
-	return g
-}
-
-func (e *Explainer) findOrAdd(p *wait.Process, goid uint64) *goroutine {
-	g := e.find(p, goid)
-	if g == nil {
-		g = new(goroutine)
-		e.keep(e.process(p), goid, g)
-	}
-	return g
-}
-
-func (e *Explainer) keep(of *process, goid uint64, g *goroutine) {
-	if len(of.young) >= maxGoroutines {
-		for id := range of.aged {
-			if of.young[id] == nil {
-				e.stats.Forgotten++
-			}
-		}
-		of.young, of.aged = make(map[uint64]*goroutine), of.young
-	}
-	of.young[goid] = g
 }
