@@ -33,6 +33,7 @@ type Share struct {
 // goroutine.
 type Explainer struct {
 	causes     causes
+	sched      causeID // of a wait that a goroutine ended
 	goroutines goroutines[goroutine]
 
 	pieces []piece // scratch of one wait
@@ -59,13 +60,21 @@ type goroutine struct {
 	netpoll causeID
 	sched   causeID
 
-	ran     string // the line of running
-	running causeID
+	ran    lineCause // before its last wait
+	waking lineCause // when it ended another's wait
+}
+
+// lineCause is the cause of running at a line, kept since most follow the same.
+type lineCause struct {
+	line string
+	id   causeID
 }
 
 // New makes an Explainer.
 func New() *Explainer {
-	return &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines)}
+	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines)}
+	e.sched = e.causes.id(Cause{Kind: Sched})
+	return e
 }
 
 // Stats says how it got on so far.
@@ -96,7 +105,7 @@ func (e *Explainer) Wait(w *wait.Wait) []Share {
 func (e *Explainer) sum() []Share {
 	e.shares = e.shares[:0]
 	for i, p := range e.pieces {
-		if p.time <= 0 {
+		if p.time <= 0 || e.counted(i) {
 			continue
 		}
 		share := Share{e.causes.list[p.cause], p.time}
@@ -105,9 +114,7 @@ func (e *Explainer) sum() []Share {
 				share.Time += later.time
 			}
 		}
-		if !e.counted(i) {
-			e.shares = append(e.shares, share)
-		}
+		e.shares = append(e.shares, share)
 	}
 	return e.shares
 }
@@ -131,12 +138,14 @@ func (e *Explainer) explain(w *wait.Wait) {
 		return
 	}
 	waker := e.goroutines.find(w.Process, w.WakerGoid)
+	var waking *lineCause
 	if waker != nil {
+		waking = &waker.waking
 		e.stats.Explained++
 		e.pieces, from = waker.between(from, to, e.pieces)
 	}
 	if from < to {
-		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.causes.id(Cause{Kind: Running, Line: w.WakerLine})})
+		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.running(waking, w.WakerLine)})
 	}
 }
 
@@ -158,7 +167,7 @@ func (e *Explainer) remember(w *wait.Wait) {
 		g.start(w.Start)
 	}
 	line := lineOf(w)
-	g.add(w.Start, e.ran(g, line))
+	g.add(w.Start, e.running(&g.ran, line))
 	resumed := w.Start + int64(w.Total)
 	switch {
 	case w.Blocked > 0:
@@ -167,7 +176,7 @@ func (e *Explainer) remember(w *wait.Wait) {
 			at += int64(p.time)
 			g.add(at, p.cause)
 		}
-		g.add(resumed, e.causes.id(Cause{Kind: Sched}))
+		g.add(resumed, e.sched)
 	case w.Network >= 0:
 		e.aboutPeer(g, w.Peer, line)
 		ready := w.Start + int64(w.Network)
@@ -184,12 +193,16 @@ func (e *Explainer) remember(w *wait.Wait) {
 	g.add(resumed, unknownCause)
 }
 
-// ran is the cause of having run before a wait at a line.
-func (e *Explainer) ran(g *goroutine, line string) causeID {
-	if g.running == unknownCause || g.ran != line {
-		g.ran, g.running = line, e.causes.id(Cause{Kind: Running, Line: line})
+// running is the cause of running at a line. The goroutine's last one is kept in
+// known, which is nil where the goroutine is not known.
+func (e *Explainer) running(known *lineCause, line string) causeID {
+	if known == nil {
+		return e.causes.id(Cause{Kind: Running, Line: line})
 	}
-	return g.running
+	if known.id == unknownCause || known.line != line {
+		*known = lineCause{line, e.causes.id(Cause{Kind: Running, Line: line})}
+	}
+	return known.id
 }
 
 // aboutPeer fills in the causes of a wait for a peer.

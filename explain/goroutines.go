@@ -11,6 +11,9 @@ const maxGoroutines = 1 << 14
 type goroutines[T any] struct {
 	most      int // of a process, at least; twice as many at most
 	processes map[*wait.Process]*generations[T]
+	// last is what of returned last: most waits in a row are of one process.
+	last   *generations[T]
+	lastOf *wait.Process
 	// forgotten counts those that were dropped to make room.
 	forgotten uint64
 }
@@ -26,11 +29,15 @@ func newGoroutines[T any](most int) goroutines[T] {
 }
 
 func (gs *goroutines[T]) of(p *wait.Process) *generations[T] {
+	if gs.last != nil && gs.lastOf == p {
+		return gs.last
+	}
 	known := gs.processes[p]
 	if known == nil {
 		known = &generations[T]{young: make(map[uint64]*T)}
 		gs.processes[p] = known
 	}
+	gs.last, gs.lastOf = known, p
 	return known
 }
 
