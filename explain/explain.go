@@ -154,7 +154,7 @@ func withoutWaker(w *wait.Wait) Kind {
 	switch {
 	case strings.HasPrefix(w.Reason, "GC "):
 		return GC
-	case w.Reason == "sleep", w.Reason == "select", w.Reason == "chan receive", w.Reason == "sync.Cond.Wait", w.Reason == wait.ReasonIO:
+	case w.Reason == wait.ReasonSleep, w.Reason == "select", w.Reason == "chan receive", w.Reason == "sync.Cond.Wait", w.Reason == wait.ReasonIO:
 		return Timer // those run without a goroutine
 	}
 	return Unknown

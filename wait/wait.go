@@ -78,6 +78,8 @@ const (
 const (
 	// ReasonIO is the runtime's reason for a wait in the netpoller.
 	ReasonIO = "IO wait"
+	// ReasonSleep is its reason for time.Sleep.
+	ReasonSleep = "sleep"
 )
 
 // Process is the program that waited.
