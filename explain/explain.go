@@ -22,12 +22,6 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Share is how much of a wait had one cause.
-type Share struct {
-	Cause
-	Time time.Duration
-}
-
 // Explainer explains waits while they stream by. Its memory is bounded: it
 // remembers the goroutines that waited lately (maxGoroutines). It is for one
 // goroutine.
@@ -37,7 +31,7 @@ type Explainer struct {
 	goroutines goroutines[goroutine]
 
 	pieces []piece // scratch of one wait
-	shares []Share
+	sums   []wait.Cause
 	stats  Stats
 }
 
@@ -73,7 +67,7 @@ type lineCause struct {
 // New makes an Explainer.
 func New() *Explainer {
 	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines)}
-	e.sched = e.causes.id(Cause{Kind: Sched})
+	e.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched})
 	return e
 }
 
@@ -85,9 +79,9 @@ func (e *Explainer) Stats() Stats {
 }
 
 // Wait takes in the next wait and returns what its blocked part was for: the
-// shares add up to it. They are valid until the next call, and none for a wait
+// causes add up to it. They are valid until the next call, and none for a wait
 // without a blocked part.
-func (e *Explainer) Wait(w *wait.Wait) []Share {
+func (e *Explainer) Wait(w *wait.Wait) []wait.Cause {
 	if w.Kind != wait.KindWait {
 		return nil
 	}
@@ -102,21 +96,22 @@ func (e *Explainer) Wait(w *wait.Wait) []Share {
 }
 
 // sum adds up the pieces of a wait by cause.
-func (e *Explainer) sum() []Share {
-	e.shares = e.shares[:0]
+func (e *Explainer) sum() []wait.Cause {
+	e.sums = e.sums[:0]
 	for i, p := range e.pieces {
 		if p.time <= 0 || e.counted(i) {
 			continue
 		}
-		share := Share{e.causes.list[p.cause], p.time}
+		cause := e.causes.list[p.cause]
+		cause.Time = p.time
 		for _, later := range e.pieces[i+1:] {
 			if later.cause == p.cause {
-				share.Time += later.time
+				cause.Time += later.time
 			}
 		}
-		e.shares = append(e.shares, share)
+		e.sums = append(e.sums, cause)
 	}
-	return e.shares
+	return e.sums
 }
 
 // counted tells whether the cause of a piece is that of an earlier one.
@@ -134,7 +129,7 @@ func (e *Explainer) explain(w *wait.Wait) {
 	from := w.Start
 	to := from + int64(w.Blocked)
 	if w.WakerGoid == 0 || w.WakerGoid == w.Goid {
-		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(Cause{Kind: withoutWaker(w)})})
+		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(wait.Cause{Kind: withoutWaker(w)})})
 		return
 	}
 	waker := e.goroutines.find(w.Process, w.WakerGoid)
@@ -150,14 +145,14 @@ func (e *Explainer) explain(w *wait.Wait) {
 }
 
 // withoutWaker is what ends a wait that no goroutine ended.
-func withoutWaker(w *wait.Wait) Kind {
+func withoutWaker(w *wait.Wait) wait.CauseKind {
 	switch {
 	case strings.HasPrefix(w.Reason, "GC "):
-		return GC
+		return wait.CauseGC
 	case w.Reason == wait.ReasonSleep, w.Reason == "select", w.Reason == "chan receive", w.Reason == "sync.Cond.Wait", w.Reason == wait.ReasonIO:
-		return Timer // those run without a goroutine
+		return wait.CauseTimer // those run without a goroutine
 	}
-	return Unknown
+	return wait.CauseUnknown
 }
 
 // remember adds the wait to the history of its goroutine.
@@ -187,7 +182,7 @@ func (e *Explainer) remember(w *wait.Wait) {
 		}
 	case w.Sched >= 0:
 		e.aboutPeer(g, w.Peer, line)
-		g.add(resumed-int64(w.Sched), e.causes.id(Cause{Kind: Unknown, Peer: w.Peer}))
+		g.add(resumed-int64(w.Sched), e.causes.id(wait.Cause{Kind: wait.CauseUnknown, Peer: w.Peer}))
 		g.add(resumed, g.sched)
 	}
 	g.add(resumed, unknownCause)
@@ -197,10 +192,10 @@ func (e *Explainer) remember(w *wait.Wait) {
 // known, which is nil where the goroutine is not known.
 func (e *Explainer) running(known *lineCause, line string) causeID {
 	if known == nil {
-		return e.causes.id(Cause{Kind: Running, Line: line})
+		return e.causes.id(wait.Cause{Kind: wait.CauseRunning, Line: line})
 	}
 	if known.id == unknownCause || known.line != line {
-		*known = lineCause{line, e.causes.id(Cause{Kind: Running, Line: line})}
+		*known = lineCause{line, e.causes.id(wait.Cause{Kind: wait.CauseRunning, Line: line})}
 	}
 	return known.id
 }
@@ -211,7 +206,31 @@ func (e *Explainer) aboutPeer(g *goroutine, peer, line string) {
 		return
 	}
 	g.peer, g.line = peer, line
-	g.network = e.causes.id(Cause{Kind: Network, Peer: peer, Line: line})
-	g.netpoll = e.causes.id(Cause{Kind: Netpoll, Peer: peer, Line: line})
-	g.sched = e.causes.id(Cause{Kind: Sched, Peer: peer, Line: line})
+	g.network = e.causes.id(wait.Cause{Kind: wait.CauseNetwork, Peer: peer, Line: line})
+	g.netpoll = e.causes.id(wait.Cause{Kind: wait.CauseNetpoll, Peer: peer, Line: line})
+	g.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched, Peer: peer, Line: line})
 }
+
+// Stage explains the waits that pass it. It is a [wait.Sink], and hands all on to
+// another.
+type Stage struct {
+	explainer   *Explainer
+	explanation wait.Explanation
+	next        wait.Sink
+}
+
+// NewStage makes a stage before another sink.
+func NewStage(next wait.Sink) *Stage { return &Stage{explainer: New(), next: next} }
+
+// Wait implements [wait.Sink].
+func (s *Stage) Wait(w *wait.Wait) error {
+	s.explanation.Causes = s.explainer.Wait(w)
+	w.Explanation = &s.explanation
+	return s.next.Wait(w)
+}
+
+// Event implements [wait.Sink].
+func (s *Stage) Event(e *wait.Event) error { return s.next.Event(e) }
+
+// Flush has nothing to do: no wait is held back.
+func (s *Stage) Flush() error { return nil }

@@ -46,14 +46,14 @@ func at(file string, goid uint64) *wait.Stack {
 // explained is what the last of the waits was for, as text: the cause and its
 // milliseconds, the largest first.
 func explained(e *explain.Explainer, waits ...*wait.Wait) string {
-	var shares []explain.Share
+	var shares []wait.Cause
 	for _, w := range waits {
 		shares = slices.Clone(e.Wait(w))
 	}
-	slices.SortStableFunc(shares, func(a, b explain.Share) int { return cmp.Compare(b.Time, a.Time) })
+	slices.SortStableFunc(shares, func(a, b wait.Cause) int { return cmp.Compare(b.Time, a.Time) })
 	var texts []string
 	for _, s := range shares {
-		texts = append(texts, fmt.Sprintf("%s %g", s.Cause, float64(s.Time)/1e6))
+		texts = append(texts, fmt.Sprintf("%s %g", s, float64(s.Time)/1e6))
 	}
 	return strings.Join(texts, ", ")
 }
@@ -152,7 +152,7 @@ func TestAWaitAcrossManyOfItsWaker(t *testing.T) {
 	// by its share.
 	half := blocked(3, trips/2*ms, trips*ms, 2)
 	for _, s := range e.Wait(half) {
-		if s.Kind == explain.Network && (s.Time-4000*ms).Abs() > 80*ms {
+		if s.Kind == wait.CauseNetwork && (s.Time-4000*ms).Abs() > 80*ms {
 			t.Errorf("the second half's network is %v, want 4s", s.Time)
 		}
 	}
@@ -176,7 +176,7 @@ func TestSharesAddUp(t *testing.T) {
 		var sum time.Duration
 		for _, s := range e.Wait(w) {
 			if s.Time <= 0 {
-				t.Fatalf("%v has %v", s.Cause, s.Time)
+				t.Fatalf("%v has %v", s, s.Time)
 			}
 			sum += s.Time
 		}

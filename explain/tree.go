@@ -21,7 +21,7 @@ type Node struct {
 	// Parts are what the stretch was for, where no other goroutine ended the
 	// wait or where it did not wait. They are in the order in which they came,
 	// and add up to Time with the stretches in Waker.
-	Parts []Share
+	Parts []wait.Cause
 	// Waker is what the goroutine that ended the wait did meanwhile, in the
 	// order in which it did it.
 	Waker []Node
@@ -95,12 +95,12 @@ func (r *recent) at(i int) *wait.Wait {
 func (s *Slowest) tree(w *wait.Wait, from, to int64, depth int) Node {
 	n := Node{Goid: w.Goid, From: time.Unix(0, from), Time: time.Duration(to - from), Wait: w}
 	at := w.Start
-	part := func(d time.Duration, cause Cause) {
+	part := func(d time.Duration, cause wait.Cause) {
 		if d <= 0 {
 			return
 		}
 		if clipped := min(at+int64(d), to) - max(at, from); clipped > 0 {
-			n.Parts = append(n.Parts, Share{cause, time.Duration(clipped)})
+			n.Parts = append(n.Parts, timed(cause, time.Duration(clipped)))
 		}
 		at += int64(d)
 	}
@@ -109,22 +109,22 @@ func (s *Slowest) tree(w *wait.Wait, from, to int64, depth int) Node {
 		n.Waker = s.activity(w, max(from, at), min(to, at+int64(w.Blocked)), depth-1)
 		at += int64(w.Blocked)
 	case w.Blocked > 0:
-		part(w.Blocked, Cause{Kind: withoutWaker(w)})
+		part(w.Blocked, wait.Cause{Kind: withoutWaker(w)})
 	}
-	part(w.Network, Cause{Kind: Network, Peer: w.Peer})
-	part(w.Netpoll, Cause{Kind: Netpoll, Peer: w.Peer})
-	part(w.Unsplit(), Cause{Kind: Unknown})
-	part(w.Sched, Cause{Kind: Sched})
+	part(w.Network, wait.Cause{Kind: wait.CauseNetwork, Peer: w.Peer})
+	part(w.Netpoll, wait.Cause{Kind: wait.CauseNetpoll, Peer: w.Peer})
+	part(w.Unsplit(), wait.Cause{Kind: wait.CauseUnknown})
+	part(w.Sched, wait.Cause{Kind: wait.CauseSched})
 	return n
 }
 
 // activity is what the waker of a wait did in [from, to).
 func (s *Slowest) activity(w *wait.Wait, from, to int64, depth int) []Node {
 	var list []Node
-	add := func(until int64, cause Cause) {
+	add := func(until int64, cause wait.Cause) {
 		if until > from {
 			d := time.Duration(until - from)
-			list = append(list, Node{Goid: w.WakerGoid, From: time.Unix(0, from), Time: d, Parts: []Share{{cause, d}}})
+			list = append(list, Node{Goid: w.WakerGoid, From: time.Unix(0, from), Time: d, Parts: []wait.Cause{timed(cause, d)}})
 			from = until
 		}
 	}
@@ -136,9 +136,9 @@ func (s *Slowest) activity(w *wait.Wait, from, to int64, depth int) []Node {
 				continue
 			}
 			if i == 0 {
-				add(min(waited.Start, to), Cause{Kind: Unknown})
+				add(min(waited.Start, to), wait.Cause{Kind: wait.CauseUnknown})
 			}
-			add(min(waited.Start, to), Cause{Kind: Running, Line: lineOf(waited)})
+			add(min(waited.Start, to), wait.Cause{Kind: wait.CauseRunning, Line: lineOf(waited)})
 			copied := *waited
 			if until := min(end, to); until > from {
 				list = append(list, s.tree(&copied, from, until, depth))
@@ -146,8 +146,13 @@ func (s *Slowest) activity(w *wait.Wait, from, to int64, depth int) []Node {
 			}
 		}
 	}
-	add(to, Cause{Kind: Running, Line: w.WakerLine})
+	add(to, wait.Cause{Kind: wait.CauseRunning, Line: w.WakerLine})
 	return list
+}
+
+func timed(cause wait.Cause, d time.Duration) wait.Cause {
+	cause.Time = d
+	return cause
 }
 
 func lineOf(w *wait.Wait) string {

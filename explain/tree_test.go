@@ -14,7 +14,7 @@ import (
 func outline(n explain.Node, indent string) string {
 	var parts []string
 	for _, p := range n.Parts {
-		parts = append(parts, fmt.Sprintf("%s %v", p.Cause, p.Time))
+		parts = append(parts, fmt.Sprintf("%s %v", p, p.Time))
 	}
 	what := "ran"
 	if n.Wait != nil {

@@ -95,18 +95,18 @@ func (t *terminal) parts(n *explain.Node, scale timeline, depth int) {
 	}
 }
 
-func partText(n *explain.Node, p explain.Share, depth int) string {
-	text := p.Cause.String()
-	if p.Kind == explain.Running && p.Line != "" {
+func partText(n *explain.Node, p wait.Cause, depth int) string {
+	text := p.String()
+	if p.Kind == wait.CauseRunning && p.Line != "" {
 		text = "running, up to " + report.ShortLine("", p.Line)
 	}
-	if p.Kind == explain.Sched && p.Peer == "" {
+	if p.Kind == wait.CauseSched && p.Peer == "" {
 		text = "sched: runnable until it ran"
 	}
-	if depth == 0 && n.Wait != nil && len(n.Waker) == 0 && p.Kind != explain.Network {
+	if depth == 0 && n.Wait != nil && len(n.Waker) == 0 && p.Kind != wait.CauseNetwork {
 		return text // the headline says who
 	}
-	if n.Wait != nil && p.Kind == explain.Network {
+	if n.Wait != nil && p.Kind == wait.CauseNetwork {
 		text += "  " + place(n.Wait)
 	}
 	return fmt.Sprintf("%s  (goroutine %d)", text, n.Goid)
@@ -154,10 +154,10 @@ type jsonNode struct {
 }
 
 type jsonPart struct {
-	Cause explain.Kind `json:"cause"`
-	Peer  string       `json:"peer,omitempty"`
-	Line  string       `json:"line,omitempty"`
-	Time  int64        `json:"ns"`
+	Cause wait.CauseKind `json:"cause"`
+	Peer  string         `json:"peer,omitempty"`
+	Line  string         `json:"line,omitempty"`
+	Time  int64          `json:"ns"`
 }
 
 // TreesJSON writes explained waits for programs: {"version": 1, "waits": [...]}.

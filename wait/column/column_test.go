@@ -54,8 +54,9 @@ func places(t *testing.T, w *wait.Wait) map[any]string {
 func TestEachFieldOfAWaitHasAColumn(t *testing.T) {
 	without := []string{
 		"Process", "Stack", // their fields have columns
-		"HasTCP", // whether rtt, min_rtt and retransmits are null
-		"Func",   // follows from the stack and its line
+		"HasTCP",      // whether rtt, min_rtt and retransmits are null
+		"Func",        // follows from the stack and its line
+		"Explanation", // made by a report; not recorded
 	}
 	w := filled()
 	at := places(t, w)
