@@ -85,6 +85,9 @@ type Row struct {
 	All     Numbers // all finished waits, with their idle time
 	Awaited Numbers // without idle time; the package's comment says how
 	Idle    time.Duration
+	// Causes are what the blocked part of the waits was for, the longest first;
+	// they add up to All.Blocked. Empty where the waits were not explained.
+	Causes []wait.Cause
 
 	Open          uint64        // waits that were not over at the end
 	OpenTime      time.Duration // their ages together

@@ -16,6 +16,8 @@ type groupSums struct {
 	idleTime  time.Duration
 	idleKnown bool
 
+	causes causes // nil: none is known
+
 	open          uint64
 	openTime      time.Duration
 	startedBefore uint64
@@ -53,6 +55,7 @@ func (g *groupSums) addFinished(s scale, w *wait.Wait) {
 		g.startedBefore += count
 	}
 	timeout := w.Outcome == wait.OutcomeTimeout
+	g.causes = g.causes.add(w)
 	p := partsOf(w)
 	if w.Idle >= 0 {
 		g.idleKnown = true
@@ -89,6 +92,7 @@ func (g *groupSums) plus(other *groupSums) *groupSums {
 		awaited:       g.awaited.plus(other.awaited),
 		idleTime:      g.idleTime + other.idleTime,
 		idleKnown:     g.idleKnown || other.idleKnown,
+		causes:        g.causes.plus(other.causes),
 		open:          g.open + other.open,
 		openTime:      g.openTime + other.openTime,
 		startedBefore: g.startedBefore + other.startedBefore,
@@ -104,7 +108,8 @@ func (g *groupSums) plus(other *groupSums) *groupSums {
 // row makes the numbers of a row, for which scratch lends its memory.
 func (g *groupSums) row(scratch *Distribution) *Row {
 	r := &Row{
-		All: numbersOf(g.plain, g.idle, scratch), Idle: wait.Unmeasured,
+		Causes: g.causes.list(),
+		All:    numbersOf(g.plain, g.idle, scratch), Idle: wait.Unmeasured,
 		Open: g.open, OpenTime: g.openTime, StartedBefore: g.startedBefore,
 		FDs: slices.Sorted(slices.Values(g.fds)), MoreFDs: g.moreFDs,
 	}

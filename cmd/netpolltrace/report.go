@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/netpolltrace/netpolltrace/explain"
 	"github.com/netpolltrace/netpolltrace/findings"
 	"github.com/netpolltrace/netpolltrace/recording"
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/report/render"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // reportOptions are the flags of report.
@@ -152,6 +154,7 @@ func newReporter(format render.Format, o reportOptions) (*reporter, error) {
 	}
 	options := report.Options{
 		By: format.By, Sort: cmp.Or(o.sort, format.Sort), Idle: o.idle, FDs: format.FDs, Finder: finder,
+		Explain: func(next wait.Sink) report.Explainer { return explain.NewStage(next) },
 	}
 	if o.by != "" {
 		if options.By, err = report.ParseKeys(o.by); err != nil {

@@ -31,10 +31,11 @@ var packages = []boundary{
 
 	// What was recorded: nothing here knows where waits come from.
 	{folder: "recording", ours: "wait wait/column", portable: true},
+	{folder: "explain", ours: "wait", portable: true},
 	{folder: "internal/expression", portable: true},
 	{folder: "report", ours: "internal/expression wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
-	{folder: "report/render", ours: "internal/safejson report wait", portable: true},
+	{folder: "report/render", ours: "explain internal/safejson report wait", portable: true},
 	{folder: "export", ours: "internal/safejson wait wait/column", portable: true},
 	{folder: "internal/safejson", portable: true},
 
@@ -43,7 +44,7 @@ var packages = []boundary{
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",
-		ours: "export findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
+		ours: "explain export findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
 			"report report/render session wait",
 		portable: true,
 	},

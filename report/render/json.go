@@ -211,6 +211,7 @@ func jsonRow(s *report.Section, row *report.Row, measures []report.Measure) json
 	for _, m := range measures {
 		o.measure(m, row)
 	}
+	o.field("causes", jsonParts(row.Causes))
 	if row.Other {
 		o.field("others", true)
 	}

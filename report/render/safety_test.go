@@ -92,6 +92,9 @@ func TestJSONSums(t *testing.T) {
 			fields := map[string]*float64{}
 			for field, value := range row {
 				var number *float64
+				if field == "causes" { // a list; report's tests hold it against blocked
+					continue
+				}
 				if field != "key" && json.Unmarshal(value, &number) != nil {
 					t.Errorf("%s: %s is %s", name, field, value)
 				}

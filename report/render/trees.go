@@ -53,9 +53,25 @@ func waitedFor(w *wait.Wait) string {
 		text += " of " + w.Peer
 	}
 	if at := place(w); at != "" {
-		text += " at " + at
+		text += " at " + callers(w) + at
 	}
 	return text
+}
+
+// maxCallers is how many of the program's own functions are named before the
+// one that waited.
+const maxCallers = 2
+
+// callers names the own functions that called the one that waited, outermost
+// first: main.handle > .
+func callers(w *wait.Wait) string {
+	own := strings.Split(w.Stack.Own, ";")
+	own = own[:len(own)-1] // the last is that of the line
+	var text strings.Builder
+	for _, function := range own[max(0, len(own)-maxCallers):] {
+		text.WriteString(report.ShortFunc(function) + " > ")
+	}
+	return text.String()
 }
 
 func place(w *wait.Wait) string {
@@ -172,6 +188,14 @@ func TreesJSON(w io.Writer, trees []explain.Node) error {
 	return encoder.Encode(document)
 }
 
+func jsonParts(causes []wait.Cause) []jsonPart {
+	parts := make([]jsonPart, len(causes))
+	for i, c := range causes {
+		parts[i] = jsonPart{c.Kind, c.Peer, c.Line, int64(c.Time)}
+	}
+	return parts
+}
+
 func jsonNodes(nodes []explain.Node) []jsonNode {
 	list := make([]jsonNode, len(nodes))
 	for i := range nodes {
@@ -183,9 +207,7 @@ func jsonNodes(nodes []explain.Node) []jsonNode {
 				list[i].Func, list[i].Line = w.Stack.Func, w.Stack.Line
 			}
 		}
-		for _, p := range n.Parts {
-			list[i].Parts = append(list[i].Parts, jsonPart{p.Kind, p.Peer, p.Line, int64(p.Time)})
-		}
+		list[i].Parts = jsonParts(n.Parts)
 		if len(n.Waker) > 0 {
 			list[i].Waker = jsonNodes(n.Waker)
 		}

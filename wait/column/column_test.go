@@ -138,7 +138,8 @@ func TestColumnsAsText(t *testing.T) {
 		"kind": "wait", "start": "5", "total": "10000", "network": "7000", "sched": "0", "idle": "1000",
 		"unsplit": "3000", "awaited": "9000",
 		"host": "web-1", "process": "shop", "pid": "4171", "goid": "9223372036854775808",
-		"op": "read", "fd": "0", "role": "dialed", "peer": "[::1]:5432", "by peer": "[::1]:5432", "peer_ip": "::1",
+		"op": "read", "fd": "0", "role": "dialed", "peer": "[::1]:5432", "by peer": "[::1]:5432",
+		"by cause": "network of [::1]:5432", "peer_ip": "::1",
 		"rtt": "300", "min_rtt": "0", "retransmits": "0", "p": "2", "started_before": "false", "count": "1",
 		"line": "y:2", "func": "b", "stack": "a;b;c", "stack_lines": "x:1;y:2;z:3", "via": "c", "own": "a;b", "entry": "a",
 	}

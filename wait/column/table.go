@@ -101,6 +101,7 @@ func Table() []Column {
 			Value: text(Line, func(w *wait.Wait) *string { return &w.CreatorLine })},
 		{Name: "parent_goid",
 			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.ParentGoid }}},
+		{Key: "cause", Header: "CAUSE", Value: Group(appendCause)},
 		{Name: "answered", Unit: Nanoseconds,
 			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Answered })},
 	}
@@ -121,6 +122,29 @@ func appendPeer(b []byte, w *wait.Wait) []byte {
 		return append(b, w.Peer...)
 	}
 	return append(b, w.Proto...)
+}
+
+// appendCause names what most of the wait was for: the longest of the causes of
+// an explained wait, else the longest of its own parts.
+func appendCause(b []byte, w *wait.Wait) []byte {
+	var longest wait.Cause
+	consider := func(c wait.Cause) {
+		if c.Time > longest.Time {
+			longest = c
+		}
+	}
+	consider(wait.Cause{Kind: wait.CauseNetwork, Peer: w.Peer, Time: w.Network})
+	consider(wait.Cause{Kind: wait.CauseNetpoll, Peer: w.Peer, Time: w.Netpoll})
+	consider(wait.Cause{Kind: wait.CauseSched, Time: w.Sched})
+	if w.Explanation != nil {
+		for _, c := range w.Explanation.Causes {
+			consider(c)
+		}
+	}
+	if longest.Kind == "" {
+		return b
+	}
+	return append(b, longest.String()...)
 }
 
 // peerIP is the peer's address without its port.
