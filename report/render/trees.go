@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
 
 	"github.com/netpolltrace/netpolltrace/explain"
+	"github.com/netpolltrace/netpolltrace/internal/safejson"
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -183,9 +185,16 @@ func TreesJSON(w io.Writer, trees []explain.Node) error {
 		Version int        `json:"version"`
 		Waits   []jsonNode `json:"waits"`
 	}{jsonVersion, jsonNodes(trees)}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", " ")
-	return encoder.Encode(document)
+	text, err := safejson.Marshal(document)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, append(text, '\n'), "", " "); err != nil {
+		return err
+	}
+	_, err = w.Write(out.Bytes())
+	return err
 }
 
 func jsonParts(causes []wait.Cause) []jsonPart {
