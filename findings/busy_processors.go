@@ -111,9 +111,10 @@ func (b *busyProcessors) answer() Answer {
 		return Answer{}
 	}
 	var late []*lineStats
+	scratch := b.empty
 	for _, l := range b.lines {
-		if l.late.Count() >= busyMinWaits && l.late.Quantile(0.5) >= busyMedian &&
-			float64(l.lateTime) >= busyShare*float64(l.awaited) {
+		if l.late.Count() >= busyMinWaits && float64(l.lateTime) >= busyShare*float64(l.awaited) &&
+			median(&l.late, &scratch) >= busyMedian {
 			late = append(late, l)
 		}
 	}
@@ -128,10 +129,10 @@ func (b *busyProcessors) answer() Answer {
 
 // finding speaks of the line that lost most, and counts the others.
 func (b *busyProcessors) finding(late []*lineStats) report.Finding {
-	l := late[0]
-	p50 := l.late.Quantile(0.5)
+	l, scratch := late[0], b.empty
+	p50, network := median(&l.late, &scratch), median(&l.network, &scratch)
 	came := "data came" // a server's wait for a request has no network part
-	if network := l.network.Quantile(0.5); network > 0 {
+	if network > 0 {
 		came = "data was ready after " + report.FormatDuration(network)
 	}
 	first := fmt.Sprintf("%s: %s, the goroutine ran %s later (p50).", l.name, came, report.FormatDuration(p50))
@@ -159,7 +160,7 @@ func (b *busyProcessors) finding(late []*lineStats) report.Finding {
 		Sentences: []string{first, second + third},
 		Numbers: map[string]float64{
 			"lines": float64(len(late)), "waits": float64(l.late.Count()), "p50_ns": float64(p50),
-			"network_p50_ns": float64(l.network.Quantile(0.5)), "late_ns": float64(total),
+			"network_p50_ns": float64(network), "late_ns": float64(total),
 			"netpoll_ns": float64(l.netpoll), "sched_ns": float64(l.sched),
 		},
 	}

@@ -7,6 +7,7 @@ package findings
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -26,7 +27,16 @@ type detector interface {
 	// merge adds what another detector of the same kind was shown, and only
 	// reads that one.
 	merge(detector)
+	// answer only reads the detector, since others may do so at the same time.
 	answer() Answer
+}
+
+// median of a distribution that others may read at the same time: it is taken of
+// a copy, for which scratch lends its memory.
+func median(of, scratch *report.Distribution) time.Duration {
+	scratch.Reset()
+	scratch.Merge(of)
+	return scratch.Quantile(0.5)
 }
 
 // Collector shows the waits and events of a source to all detectors. It is the

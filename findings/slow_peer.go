@@ -149,8 +149,8 @@ func (s *slowPeer) answer() Answer {
 			continue
 		}
 		compared = true
-		for _, p := range group.peers {
-			if f, ok := judge(p, group); ok {
+		for i, p := range group.peers {
+			if f, ok := judge(i, group); ok {
 				slow[p.peer] = worse(slow[p.peer], f)
 			}
 		}
@@ -176,20 +176,28 @@ func (s *slowPeer) notEnough() string {
 	return fmt.Sprintf("no two peers that are asked the same have %d answers each", slowMinWaits)
 }
 
+// peer is one that is compared.
+type peer struct {
+	*peerStats
+	median time.Duration // of its answers
+}
+
 // peerGroup is peers that are asked the same.
 type peerGroup struct {
-	peers  []*peerStats
+	peers  []peer
 	needed int  // peers, before one of them can be called slow
 	alike  bool // whether the others have to be alike
 }
 
 // groups lists the peers with enough answers by what they are asked.
 func (s *slowPeer) groups() []peerGroup {
-	byLine, byPort := map[string][]*peerStats{}, map[string][]*peerStats{}
-	for key, p := range s.peers {
-		if p.answers.Count() < slowMinWaits {
+	byLine, byPort := map[string][]peer{}, map[string][]peer{}
+	scratch := s.empty
+	for key, stats := range s.peers {
+		if stats.answers.Count() < slowMinWaits {
 			continue
 		}
+		p := peer{stats, median(&stats.answers, &scratch)}
 		if p.library {
 			port := portOf(p.peer) + " " + key.line
 			byPort[port] = append(byPort[port], p)
@@ -216,36 +224,29 @@ func portOf(peer string) string {
 }
 
 // judge compares a peer with its siblings.
-func judge(p *peerStats, group peerGroup) (report.Finding, bool) {
-	var siblings []*peerStats
-	for _, other := range group.peers {
-		if other != p {
-			siblings = append(siblings, other)
-		}
-	}
-	slices.SortFunc(siblings, func(a, b *peerStats) int {
-		return cmp.Or(cmp.Compare(median(a), median(b)), strings.Compare(a.peer, b.peer))
+func judge(i int, group peerGroup) (report.Finding, bool) {
+	p := group.peers[i]
+	siblings := slices.Delete(slices.Clone(group.peers), i, i+1)
+	slices.SortFunc(siblings, func(a, b peer) int {
+		return cmp.Or(cmp.Compare(a.median, b.median), strings.Compare(a.peer, b.peer))
 	})
-	usual := median(siblings[len(siblings)/2])
-	own := median(p)
-	if own < slowFactor*usual || own < usual+slowMargin {
+	usual := siblings[len(siblings)/2].median
+	if p.median < slowFactor*usual || p.median < usual+slowMargin {
 		return report.Finding{}, false
 	}
-	if group.alike && median(siblings[len(siblings)-1]) > slowAlike*median(siblings[0]) {
+	if group.alike && siblings[len(siblings)-1].median > slowAlike*siblings[0].median {
 		return report.Finding{}, false
 	}
-	return p.finding(siblings, own, usual), true
+	return p.finding(siblings, usual), true
 }
 
-func median(p *peerStats) time.Duration { return p.answers.Quantile(0.5) }
-
-func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) report.Finding {
+func (p *peer) finding(siblings []peer, usual time.Duration) report.Finding {
 	f := report.Finding{
 		ID: "slow_peer", Title: "Slow peer", Severity: report.SeverityWarning, Subject: p.peer,
 		Sentences: []string{fmt.Sprintf("%s answers in %s (p50); %s in %s.",
-			p.peer, report.FormatDuration(own), names(siblings), report.FormatDuration(usual))},
+			p.peer, report.FormatDuration(p.median), names(siblings), report.FormatDuration(usual))},
 		Numbers: map[string]float64{
-			"waits": float64(p.answers.Count()), "p50_ns": float64(own), "siblings_p50_ns": float64(usual),
+			"waits": float64(p.answers.Count()), "p50_ns": float64(p.median), "siblings_p50_ns": float64(usual),
 			// What would not have been waited if it were like the others.
 			"lost_ns": float64(p.answered) - float64(usual)*float64(p.answers.Count()),
 		},
@@ -255,7 +256,7 @@ func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) rep
 	}
 	f.Numbers["min_rtt_ns"], f.Numbers["retransmits"] = float64(p.rtt), float64(p.resent)
 	verdict := "The wire is fine"
-	if float64(p.rtt) > wireShare*float64(own) || p.resent*wireResentPer > p.answers.Count() {
+	if float64(p.rtt) > wireShare*float64(p.median) || p.resent*wireResentPer > p.answers.Count() {
 		verdict = "The wire is part of it"
 	}
 	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (min RTT %s, %s retransmits).",
@@ -265,7 +266,7 @@ func (p *peerStats) finding(siblings []*peerStats, own, usual time.Duration) rep
 
 // names lists the siblings, fastest first, and counts those that are too many
 // to name.
-func names(siblings []*peerStats) string {
+func names(siblings []peer) string {
 	var list []string
 	for i, s := range siblings {
 		if i == slowMaxNamed {

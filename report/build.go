@@ -124,10 +124,7 @@ func (s *sealed) report(w *window) *Report {
 		r.Sections = append(r.Sections, built)
 	}
 	if w.finder != nil {
-		// Others may read the window's finder, and conclusions are not only read.
-		finder := w.finder.Empty()
-		finder.Merge(w.finder)
-		r.Findings = finder.Findings()
+		r.Findings = w.finder.Findings()
 	}
 	return r
 }

@@ -61,10 +61,11 @@ type Finder interface {
 	wait.Sink
 	// Empty returns a finder of the same kind that has been shown nothing.
 	Empty() Finder
-	// Merge adds what another finder of the same kind has been shown. That one
-	// stays as it is, and others may read it at the same time.
+	// Merge adds what another finder of the same kind has been shown, and only
+	// reads that one: others may do so at the same time.
 	Merge(Finder)
-	// Findings are the conclusions, those that matter most first.
+	// Findings are the conclusions, those that matter most first. It only reads
+	// the finder, too.
 	Findings() []Finding
 }
 

@@ -91,3 +91,33 @@ func mix(n int) []wait.Wait {
 	}
 	return waits
 }
+
+// BenchmarkReports asks for reports of a hundred windows of ten thousand waits.
+func BenchmarkReports(b *testing.B) {
+	builder, err := report.NewBuilder(report.Options{Window: 10 * time.Millisecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i, w := range mix(1_000_000) {
+		w.Start = int64(i)*1000 - int64(w.Total)
+		if err := builder.Wait(&w); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, ask := range []struct {
+		name string
+		get  func() (*report.Report, error)
+	}{
+		{"of=all", builder.Report},
+		{"of=the last 10 windows", func() (*report.Report, error) { return builder.Last(100 * time.Millisecond) }},
+	} {
+		b.Run(ask.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ask.get(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -112,8 +112,8 @@ func (d *Distribution) Merge(other *Distribution) {
 	d.bins.MergeWith(other.bins)
 }
 
-// clear empties d and keeps its memory.
-func (d *Distribution) clear() {
+// Reset empties d and keeps its memory.
+func (d *Distribution) Reset() {
 	d.zeros, d.count, d.min, d.max = 0, 0, 0, 0
 	if d.bins != nil {
 		d.bins.Clear()

@@ -202,7 +202,7 @@ func numbersOf(a, b *tally, scratch *Distribution) Numbers {
 		}
 	}
 	spread := func(of func(*tally) *Distribution) *Distribution {
-		scratch.clear()
+		scratch.Reset()
 		for _, t := range [...]*tally{a, b} {
 			if t != nil {
 				scratch.Merge(of(t))

@@ -205,7 +205,7 @@ func TestNothingCame(t *testing.T) {
 // Reports can be asked for while waits come. Each holds all that came before.
 func TestReportsBesideWaits(t *testing.T) {
 	records := stream(2_000)
-	b := builder(t, report.Options{Window: 100 * ms, MaxWindows: 4})
+	b := builder(t, report.Options{Window: 500 * ms, MaxWindows: 2})
 	added := make(chan struct{})
 	go func() {
 		defer close(added)
