@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/export"
+	"github.com/netpolltrace/netpolltrace/report/render"
 	"github.com/netpolltrace/netpolltrace/wait"
 	"github.com/netpolltrace/netpolltrace/wait/column"
 )
@@ -109,6 +111,15 @@ func TestFormatsAreFound(t *testing.T) {
 		if err == nil || err.Error() != name {
 			t.Errorf("got %v, want %s", err, name)
 		}
+	}
+}
+
+// One extension means one thing, whether a report or each wait is written.
+func TestExtensionsAreGivenOnce(t *testing.T) {
+	all := append(export.Extensions(), render.Extensions()...)
+	slices.Sort(all)
+	if once := slices.Compact(slices.Clone(all)); len(once) != len(all) {
+		t.Errorf("two formats have the same extension: %v", all)
 	}
 }
 

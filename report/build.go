@@ -41,13 +41,13 @@ func (b *Builder) Last(d time.Duration) (*Report, error) {
 	if length := s.options.Window; length > 0 {
 		oldest = newest + 1 - int64((d+length-1)/length)
 	}
-	var sum *window
+	var last []*window
 	for _, w := range s.recent {
 		if w.number >= oldest || w.number == newest {
-			sum = sum.plus(w)
+			last = append(last, w)
 		}
 	}
-	return s.reportOf(sum, newest), nil
+	return s.reportOf(sumOfWindows(last), newest), nil
 }
 
 // sealed is all that came until a moment. It does not change any more.
@@ -72,10 +72,8 @@ func (b *Builder) sealed() (*sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range append([]*window{s.past}, s.recent...) {
-		if w != nil {
-			s.events = plusEvents(s.events, w.events)
-		}
+	for _, w := range withPast(s.past, s.recent) {
+		s.events = plusEvents(s.events, w.events)
 	}
 	for i := range s.metas {
 		s.targets = append(s.targets, targetsOf(i, &s.metas[i], eventsAt(s.events, i), s.changes)...)
@@ -100,14 +98,10 @@ func (b *Builder) handOver() (*sealed, error) {
 
 // everything is a window of all that came.
 func (s *sealed) everything() *window {
-	sum := s.past
-	for _, w := range s.recent {
-		sum = sum.plus(w)
+	if sum := sumOfWindows(withPast(s.past, s.recent)); sum != nil {
+		return sum
 	}
-	if sum == nil {
-		sum = &window{sections: make([]sectionSums, len(s.sections))}
-	}
-	return sum
+	return &window{sections: make([]sectionSums, len(s.sections))}
 }
 
 // report makes the report of a window. It only reads the window.

@@ -92,6 +92,7 @@ func TestKeys(t *testing.T) {
 		{"via", "main.get", ""},
 		{"own", "main.main;main.get", ""},
 		{"entry", "main.main", ""},
+		{"cause", "network of db:5432", ""},
 	}
 	var tested []string
 	for _, test := range tests {
@@ -141,7 +142,7 @@ func TestParseKeys(t *testing.T) {
 		t.Errorf("got %v, %v", keys, err)
 	}
 	_, err = report.ParseKeys("peer,port")
-	const want = `unknown key "port"; keys: entry, fd, func, goroutine, host, line, local, op, outcome, own, p, peer, peer_ip, pid, ` +
+	const want = `unknown key "port"; keys: cause, entry, fd, func, goroutine, host, line, local, op, outcome, own, p, peer, peer_ip, pid, ` +
 		`poller, process, proto, reason, role, stack, start, thread, via`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)

@@ -119,11 +119,3 @@ func (d *Distribution) Reset() {
 		d.bins.Clear()
 	}
 }
-
-// union returns a distribution of what is in both, which stay as they are.
-func union(a, b *Distribution) Distribution {
-	all := Distribution{scale: a.scale}
-	all.Merge(a)
-	all.Merge(b)
-	return all
-}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"slices"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -133,23 +132,28 @@ func (s *sectionSums) add(w *wait.Wait, group int, sc scale, fds bool) {
 	}
 }
 
-// plus returns what both add up to, which stay as they are.
-func (s *sectionSums) plus(other *sectionSums) sectionSums {
-	longer, shorter := s.groups, other.groups
-	if len(longer) < len(shorter) {
-		longer, shorter = shorter, longer
+// sumOfSections returns what all add up to, which stay as they are.
+func sumOfSections(all []*sectionSums) sectionSums {
+	var sum sectionSums
+	longest := 0
+	for _, s := range all {
+		longest = max(longest, len(s.groups))
+		sum.idle = sum.idle.plus(s.idle)
+		sum.open += s.open
+		if s.oldest > sum.oldest {
+			sum.oldest, sum.oldestGroup = s.oldest, s.oldestGroup
+		}
 	}
-	sum := sectionSums{
-		groups: slices.Clone(longer),
-		idle:   s.idle.plus(other.idle),
-		open:   s.open + other.open,
-		oldest: s.oldest, oldestGroup: s.oldestGroup,
-	}
-	for n := range shorter {
-		sum.groups[n] = s.groups[n].plus(other.groups[n])
-	}
-	if other.oldest > s.oldest {
-		sum.oldest, sum.oldestGroup = other.oldest, other.oldestGroup
+	sum.groups = make([]*groupSums, longest)
+	var same []*groupSums // of one group in all windows
+	for n := range sum.groups {
+		same = same[:0]
+		for _, s := range all {
+			if n < len(s.groups) && s.groups[n] != nil {
+				same = append(same, s.groups[n])
+			}
+		}
+		sum.groups[n] = sumOfGroups(same)
 	}
 	return sum
 }

@@ -78,30 +78,30 @@ func tallyAt(t **tally, s scale) *tally {
 	return *t
 }
 
-// plus returns what both add up to, which stay as they are. Either can be nil.
-func (g *groupSums) plus(other *groupSums) *groupSums {
-	switch {
-	case g == nil:
-		return other
-	case other == nil:
-		return g
+// sumOfGroups returns what all add up to, which stay as they are; nil for none.
+func sumOfGroups(all []*groupSums) *groupSums {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
 	}
-	sum := &groupSums{
-		plain:         g.plain.plus(other.plain),
-		idle:          g.idle.plus(other.idle),
-		awaited:       g.awaited.plus(other.awaited),
-		idleTime:      g.idleTime + other.idleTime,
-		idleKnown:     g.idleKnown || other.idleKnown,
-		causes:        g.causes.plus(other.causes),
-		open:          g.open + other.open,
-		openTime:      g.openTime + other.openTime,
-		startedBefore: g.startedBefore + other.startedBefore,
-		fds:           slices.Clone(g.fds),
-		moreFDs:       g.moreFDs || other.moreFDs,
+	sum := &groupSums{}
+	var plain, idle, awaited []*tally
+	for _, g := range all {
+		plain, idle, awaited = append(plain, g.plain), append(idle, g.idle), append(awaited, g.awaited)
+		sum.idleTime += g.idleTime
+		sum.idleKnown = sum.idleKnown || g.idleKnown
+		sum.causes = sum.causes.plus(g.causes)
+		sum.open += g.open
+		sum.openTime += g.openTime
+		sum.startedBefore += g.startedBefore
+		sum.moreFDs = sum.moreFDs || g.moreFDs
+		for _, fd := range g.fds {
+			sum.addFD(fd)
+		}
 	}
-	for _, fd := range other.fds {
-		sum.addFD(fd)
-	}
+	sum.plain, sum.idle, sum.awaited = sumOf(plain), sumOf(idle), sumOf(awaited)
 	return sum
 }
 

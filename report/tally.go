@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -163,32 +164,42 @@ func (t *tally) distribute(p *parts, count uint64) {
 	}
 }
 
-// plus returns a tally of what is in both, which stay as they are. Either can
-// be nil.
-func (t *tally) plus(other *tally) *tally {
-	switch {
-	case t == nil:
-		return other
-	case other == nil:
-		return t
+// sumOf returns a tally of what is in all of them, which stay as they are; nil
+// ones are nothing.
+func sumOf(all []*tally) *tally {
+	var sum *tally
+	for i, t := range all {
+		switch {
+		case t == nil:
+		case sum == nil && !slices.ContainsFunc(all[i+1:], func(t *tally) bool { return t != nil }):
+			return t
+		default:
+			if sum == nil {
+				sum = newTally(t.totals.scale)
+			}
+			sum.merge(t)
+		}
 	}
-	sum := *t
-	sum.waits += other.waits
-	sum.timeouts += other.timeouts
-	sum.total += other.total
-	sum.unsplit += other.unsplit
+	return sum
+}
+
+// merge adds what is in other, which stays as it is.
+func (t *tally) merge(other *tally) {
+	t.waits += other.waits
+	t.timeouts += other.timeouts
+	t.total += other.total
+	t.unsplit += other.unsplit
 	for i := range partCount {
-		sum.sum[i] += other.sum[i]
-		sum.measured[i] += other.measured[i]
+		t.sum[i] += other.sum[i]
+		t.measured[i] += other.measured[i]
 	}
 	for i := range lackCount {
-		sum.missing[i] += other.missing[i]
+		t.missing[i] += other.missing[i]
 	}
-	sum.totals = union(&t.totals, &other.totals)
-	sum.network = union(&t.network, &other.network)
-	sum.netpoll = union(&t.netpoll, &other.netpoll)
-	sum.sched = union(&t.sched, &other.sched)
-	return &sum
+	t.totals.Merge(&other.totals)
+	t.network.Merge(&other.network)
+	t.netpoll.Merge(&other.netpoll)
+	t.sched.Merge(&other.sched)
 }
 
 // numbersOf says what is in both tallies, of which either can be nil. They may

@@ -29,24 +29,32 @@ func (w *window) of(recording int) *events {
 	return w.events[recording]
 }
 
-// plus returns a window of what is in both, which stay as they are. Either can
-// be nil.
-func (w *window) plus(other *window) *window {
-	switch {
-	case w == nil:
-		return other
-	case other == nil:
-		return w
+// sumOfWindows returns a window of what is in all of them, which stay as they
+// are; nil for none.
+func sumOfWindows(all []*window) *window {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
 	}
-	sum := &window{number: w.number, notes: plusNotes(w.notes, other.notes)}
-	for i := range w.sections {
-		sum.sections = append(sum.sections, w.sections[i].plus(&other.sections[i]))
+	sum := &window{number: all[0].number}
+	for i := range all[0].sections {
+		var same []*sectionSums
+		for _, w := range all {
+			same = append(same, &w.sections[i])
+		}
+		sum.sections = append(sum.sections, sumOfSections(same))
 	}
-	sum.events = plusEvents(w.events, other.events)
-	if w.finder != nil {
-		sum.finder = w.finder.Empty()
-		sum.finder.Merge(w.finder)
-		sum.finder.Merge(other.finder)
+	if all[0].finder != nil {
+		sum.finder = all[0].finder.Empty()
+	}
+	for _, w := range all {
+		sum.events = plusEvents(sum.events, w.events)
+		sum.notes = plusNotes(sum.notes, w.notes)
+		if sum.finder != nil {
+			sum.finder.Merge(w.finder)
+		}
 	}
 	return sum
 }
@@ -143,15 +151,22 @@ func (ws *windows) seal() {
 		return cmp.Compare(w.number, number)
 	})
 	if found {
-		recent[i] = recent[i].plus(sealed)
+		recent[i] = sumOfWindows([]*window{recent[i], sealed})
 	} else {
 		recent = slices.Insert(recent, i, sealed)
 	}
 	if len(recent) > ws.options.MaxWindows {
-		ws.past = ws.past.plus(recent[0])
-		recent = recent[1:]
+		ws.past, recent = sumOfWindows(withPast(ws.past, recent[:1])), recent[1:]
 	}
 	ws.recent = recent
+}
+
+// withPast lists windows and what was before them, if there is something.
+func withPast(past *window, recent []*window) []*window {
+	if past == nil {
+		return recent
+	}
+	return append([]*window{past}, recent...)
 }
 
 // groups are those of each section so far, by their number.

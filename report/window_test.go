@@ -56,6 +56,7 @@ func stream(n int) []record {
 		case 3:
 			w.Op, w.Reason, w.Role, w.Blocked, w.Idle = "", "chan receive", "", w.Network+w.Netpoll, none
 			w.Network, w.Netpoll = none, none
+			w.Explanation = &wait.Explanation{Causes: []wait.Cause{{Kind: wait.CauseNetwork, Peer: w.Peer, Time: w.Blocked}}}
 		}
 		w.Poller = []string{"", "sysmon"}[random.IntN(2)]
 		if w.Kind == wait.KindWait {
