@@ -39,6 +39,7 @@ func metaFields() []metaField {
 		metaJSON("netpolltrace.targets", func(m *wait.Meta) *[]wait.Target { return &m.Targets }),
 		metaJSON("netpolltrace.probes", func(m *wait.Meta) *[]string { return &m.Probes }),
 		metaJSON("netpolltrace.unmeasured", func(m *wait.Meta) *map[wait.Part]string { return &m.Unmeasured }),
+		metaText("netpolltrace.unverified", func(m *wait.Meta) *string { return &m.Unverified }),
 		metaJSON("netpolltrace.redacted", func(m *wait.Meta) *bool { return &m.Redacted }),
 	}
 }

@@ -53,6 +53,9 @@ type Meta struct {
 	// Unmeasured tells by part why this machine does not measure it, or only
 	// for some waits. What a single target lacks is in [Target.Unmeasured].
 	Unmeasured map[Part]string
+	// Unverified says what about this kind of recording has never been tried on a
+	// system such as this one; empty if all was.
+	Unverified string
 	// Redacted is set when addresses were replaced.
 	Redacted bool
 }

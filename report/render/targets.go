@@ -22,7 +22,13 @@ func header(r *report.Report) []string {
 	if text := modes(r.Targets); text != "" {
 		words = append(words, text)
 	}
-	return append(words, "lost "+report.FormatCount(r.Events.Lost))
+	words = append(words, "lost "+report.FormatCount(r.Events.Lost))
+	for i := range r.Metas {
+		if text := r.Metas[i].Unverified; text != "" {
+			return append(words, text)
+		}
+	}
+	return words
 }
 
 // maxNamed is how many processes are named in one line.
