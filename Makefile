@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 
-.PHONY: build demo test test-go test-kernels test-real soak bench generate lint tracefs
+.PHONY: build demo test test-go test-kernels test-dtrace test-real soak bench generate lint tracefs
 
 build: ## ./netpolltrace
 	go build -o netpolltrace ./cmd/netpolltrace
@@ -37,6 +37,10 @@ MACHINES ?= 5
 
 test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and arm64, and record in each; KERNELS names some, MACHINES is how many at a time
 	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" $(TEST) -timeout 90m -parallel $(MACHINES) -run TestKernels ./internal/vm $(if $(UPDATE),-update)
+
+test-dtrace: ## record by the D scripts of macOS and FreeBSD under DTrace for Linux, which is downloaded and unpacked, not installed
+	dtrace=$$(kqueue_dtrace/testdata/dtrace-for-linux.sh); \
+	NETPOLLTRACE_DTRACE=$$dtrace go test -json -count 1 -timeout 30m ./kqueue_dtrace | go run ./internal/testsummary $(if $(V),-v)
 
 test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
 	NETPOLLTRACE_REAL=$(or $(DURATION),30s) $(TEST) -timeout 30m -run TestServersOfDebian ./internal/realworld

@@ -93,7 +93,7 @@ With a PID or the name of a program it records ten seconds and prints a report.`
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newReport(), newExplain(), newExport())
+	root.AddCommand(newReport(), newExplain(), newExport(), newDtrace())
 	addPlatformCommands(root)
 	return root
 }

@@ -23,6 +23,7 @@ var packages = []boundary{
 	{folder: "internal/rights"},
 	{folder: "process", ours: "gobinary internal/rights wait"},
 	{folder: "bpf"},
+	{folder: "kqueue_dtrace", ours: "gobinary wait", portable: true},
 	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
 	{folder: "internal/recorder", ours: "gobinary probes process wait"},
 
@@ -44,7 +45,7 @@ var packages = []boundary{
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",
-		ours: "explain export findings gobinary internal/doctor internal/recorder internal/workload probes process recording " +
+		ours: "explain export findings gobinary internal/doctor internal/recorder internal/workload kqueue_dtrace probes process recording " +
 			"report report/render session wait",
 		portable: true,
 	},

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netpolltrace/netpolltrace/gobinary"
+	dtrace "github.com/netpolltrace/netpolltrace/kqueue_dtrace"
+	"github.com/netpolltrace/netpolltrace/recording"
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// dtraceFlags are the flags of dtrace.
+type dtraceFlags struct {
+	binary string
+	pid    int
+	mode   wait.Mode
+	parse  string
+	output string
+}
+
+// dtraceModes are those of D scripts.
+var dtraceModes = []wait.Mode{wait.ModeIO, wait.ModeAll}
+
+func newDtrace() *cobra.Command {
+	flags := &dtraceFlags{mode: wait.ModeAll}
+	c := &cobra.Command{
+		Use:   "dtrace (--bin FILE | -p PID) [--parse OUTPUT -o FILE]",
+		Short: "Print the D script that records a program on macOS or FreeBSD",
+		Long: `Prints the D script that tells of the waits of a Go program on macOS and FreeBSD,
+for the system that its executable is for. That works on any system: only the
+script itself must run where the program does, as root:
+
+  dtrace -q -s SCRIPT -p PID > OUTPUT
+
+and ends with Ctrl-C. --parse makes a recording of what it printed, which
+netpolltrace report reads, also on any system.
+
+No script has run on macOS or FreeBSD yet: docs/compatibility.md tells what was
+verified, and what stands in the way there. On Linux use netpolltrace record.`,
+		Example: `  netpolltrace dtrace --bin ./checkout-api > waits.d
+  netpolltrace dtrace --bin ./checkout-api --parse waits.txt -o waits.json`,
+		RunE: func(c *cobra.Command, _ []string) error { return flags.run(c.Context()) },
+		Args: atMost(0),
+	}
+	c.Flags().StringVar(&flags.binary, "bin", "", "the executable `FILE`")
+	c.Flags().IntVarP(&flags.pid, "pid", "p", 0, "the executable of the process with this `PID`")
+	c.Flags().Var(&choice[wait.Mode]{&flags.mode, dtraceModes, "MODE"}, "mode", "how much to see: "+list(dtraceModes))
+	c.Flags().StringVar(&flags.parse, "parse", "", "make a recording of this `OUTPUT` of the script; - is stdin")
+	c.Flags().StringVarP(&flags.output, "output", "o", "", "the recording `FILE` to write; - is stdout")
+	return c
+}
+
+func (f *dtraceFlags) run(ctx context.Context) error {
+	switch {
+	case f.binary != "" && f.pid != 0:
+		return errors.New("both --bin and --pid are given: give one of them")
+	case f.parse == "" && f.output != "":
+		return errors.New("-o is where the recording goes that --parse makes; a script goes to stdout")
+	case f.parse != "" && f.output == "":
+		return errors.New("--parse makes a recording: say into which file with -o FILE")
+	case f.pid != 0:
+		path, err := exePath(f.pid)
+		if err != nil {
+			return err
+		}
+		f.binary = path
+	case f.binary == "":
+		return errors.New("no program is given: use --bin FILE or -p PID")
+	}
+	b, err := gobinary.Open(f.binary)
+	if err != nil {
+		return err
+	}
+	if f.parse == "" {
+		err = f.print(b)
+	} else {
+		err = f.record(ctx, b)
+	}
+	return errors.Join(err, b.Close())
+}
+
+// print prints the script.
+func (f *dtraceFlags) print(b *gobinary.Binary) error {
+	script, err := dtrace.NewScript(b, f.mode)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.binary, err)
+	}
+	_, err = script.WriteTo(os.Stdout)
+	return err
+}
+
+// record makes a recording of saved output.
+func (f *dtraceFlags) record(ctx context.Context, b *gobinary.Binary) (err error) {
+	var saved io.Reader = os.Stdin
+	if f.parse != recording.Standard {
+		file, err := os.Open(f.parse)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		saved = file
+	}
+	source, err := dtrace.Replay(saved, dtrace.Config{
+		Binary: b, Process: wait.Process{Name: filepath.Base(f.binary)}, Exe: f.binary, Kernel: b.OS, Tool: version(),
+	})
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", f.parse, err)
+	}
+	writer, err := recording.Create(f.output, source.Meta(), recording.Options{})
+	if err != nil {
+		return err
+	}
+	if err = source.Run(ctx, writer); err == nil {
+		err = writer.Event(source.Ended())
+	}
+	if err = errors.Join(err, writer.Close()); err != nil {
+		return fmt.Errorf("reading %s: %w", f.parse, err)
+	}
+	stats := source.Stats()
+	fmt.Fprintf(os.Stderr, "%d waits, %d records lost, %d other lines\n", stats.Delivered, stats.Lost, source.Foreign())
+	return nil
+}

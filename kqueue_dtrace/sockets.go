@@ -1,0 +1,133 @@
+package dtrace
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/netpolltrace/netpolltrace/wait"
+)
+
+// sockets is what the program's descriptors are, as its system calls tell.
+type sockets struct {
+	system string // GOOS
+	byFD   map[int32]*socket
+}
+
+// socket is one descriptor.
+type socket struct {
+	wait.Descriptor
+	// pending is since when a reply has been pending, in the clock of records; 0
+	// if none is. It means something only if tracked is set: the descriptor was
+	// seen from its beginning, or a receive of it was.
+	pending int64
+	tracked bool
+}
+
+// get finds a descriptor, or begins to know of it.
+func (s *sockets) get(fd int32) *socket {
+	d := s.byFD[fd]
+	if d == nil {
+		d = &socket{Descriptor: wait.Descriptor{FD: fd}}
+		s.byFD[fd] = d
+	}
+	return d
+}
+
+// What happens to a descriptor, as records of kind D call it.
+const (
+	socketMade       = "s" // family, type
+	socketConnects   = "c" // the peer's address
+	socketAccepted   = "a" // the peer's address
+	socketListens    = "l"
+	descriptorCloses = "x"
+)
+
+// happened takes a record of kind D.
+func (s *sockets) happened(what string, fd int32, words [4]uint64) {
+	if fd < 0 {
+		return
+	}
+	switch what {
+	case socketMade:
+		s.byFD[fd] = &socket{Descriptor: wait.Descriptor{FD: fd, Proto: s.proto(words[0], words[1])}, tracked: true}
+	case socketConnects:
+		d := s.get(fd)
+		d.Role, d.Connecting = wait.RoleDialed, d.Proto != wait.ProtoUDP && d.Proto != wait.ProtoUnixgram
+		d.Peer = s.address(words)
+	case socketAccepted:
+		d := &socket{Descriptor: wait.Descriptor{FD: fd, Role: wait.RoleAccepted, Peer: s.address(words)}, tracked: true}
+		d.Proto = wait.ProtoUnix
+		if d.Peer.IsValid() {
+			d.Proto = wait.ProtoTCP
+		}
+		s.byFD[fd] = d
+	case socketListens:
+		s.get(fd).Role = wait.RoleListening
+	case descriptorCloses:
+		delete(s.byFD, fd)
+	}
+}
+
+// sent and received take records of kinds O and Q. A reply is pending from the
+// first send after the last receive.
+func (s *sockets) sent(fd int32, at int64) {
+	if d := s.byFD[fd]; d != nil {
+		d.Connecting = false
+		if d.pending == 0 {
+			d.pending = at
+		}
+	}
+}
+
+func (s *sockets) received(fd int32) {
+	if d := s.byFD[fd]; d != nil {
+		d.Connecting, d.pending, d.tracked = false, 0, true
+	}
+}
+
+// Families of sockets; that of IPv6 is another number on each system. See
+// sys/socket.h.
+const (
+	familyUnix = 1
+	familyInet = 2
+)
+
+var familyInet6 = map[string]uint64{"linux": 10, "freebsd": 28, "darwin": 30}
+
+// proto is what a socket of a family and a type is.
+func (s *sockets) proto(family, kind uint64) string {
+	const stream, datagram, kinds = 1, 2, 0xf // SOCK_STREAM, SOCK_DGRAM; flags come above
+	inet := family == familyInet || family == familyInet6[s.system]
+	switch kind &= kinds; {
+	case inet && kind == stream:
+		return wait.ProtoTCP
+	case inet && kind == datagram:
+		return wait.ProtoUDP
+	case family == familyUnix && kind == datagram:
+		return wait.ProtoUnixgram
+	case family == familyUnix:
+		return wait.ProtoUnix
+	}
+	return wait.ProtoSocket
+}
+
+// address reads the beginning of a sockaddr; that of a unix socket is longer than
+// what was recorded, and is none.
+func (s *sockets) address(words [4]uint64) netip.AddrPort {
+	var b []byte
+	for _, w := range words {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	family := uint64(b[1]) // after the length, on systems of BSD's descent
+	if s.system == "linux" {
+		family = uint64(b[0])
+	}
+	port := binary.BigEndian.Uint16(b[2:])
+	switch family {
+	case familyInet:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), port)
+	case familyInet6[s.system]:
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), port)
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,401 @@
+/*
+ * What the goroutines of a Go program wait for: made by netpolltrace for
+ * a program of go1.26 for freebsd/amd64, mode all.
+ * Run it as root: dtrace -q -s SCRIPT -p PID
+ * netpolltrace dtrace --parse OUTPUT makes a recording of what it prints.
+ * No script of netpolltrace has run on FreeBSD yet.
+ * It takes kldload dtraceall.
+ */
+#pragma D option quiet
+#pragma D option bufsize=8m
+#pragma D option switchrate=20hz
+
+dtrace:::BEGIN
+{
+	printf("\nNPT1 B %d %d %d freebsd amd64 all go1.26", timestamp, walltimestamp, $target);
+}
+
+/* A goroutine parks, on the thread's own stack. Nothing is read that could fail
+ * before the wait itself is told; what follows is lost by itself. */
+pid$target:a.out:runtime.park_m:entry
+{
+	printf("\nNPT1 P %d %d %d %x\n", timestamp, cpu, tid, (uint64_t)uregs[R_RAX]);
+}
+pid$target:a.out:runtime.park_m:entry
+{
+	this->g = (uint64_t)uregs[R_RAX];
+	this->reason = *(uint8_t *)copyin(this->g + 176, 1);
+	this->m = *(uint64_t *)copyin((uint64_t)uregs[R_R14] + 48, 8);
+	this->lock = *(uint64_t *)copyin(this->m + 776, 8);
+	this->lock = this->reason == 2 ? this->lock : 0;
+	/* The lock is &pollDesc.rg or &pollDesc.wg; pollDesc.self tells which. */
+	this->pd = this->lock != 0 ? this->lock - 32 : 0;
+	this->write = this->lock != 0 ? *(uint64_t *)copyin(this->pd + 288, 8) != this->pd : 0;
+	this->pd = this->write ? this->lock - 40 : this->pd;
+	this->fd = this->lock != 0 ? *(uint64_t *)copyin(this->pd + 8, 8) : 0;
+	printf("\nNPT1 I %d %d %d %x %d %d %x %d %d %x %x %d\n", timestamp, cpu, tid, this->g,
+	    *(uint64_t *)copyin(this->g + 152, 8), this->reason, this->pd, this->write, this->fd,
+	    *(uint64_t *)copyin(this->g + 304, 8), *(uint64_t *)copyin(this->g + 288, 8),
+	    *(uint64_t *)copyin(this->g + 280, 8));
+}
+pid$target:a.out:runtime.park_m:entry
+{
+	this->g = (uint64_t)uregs[R_RAX];
+	this->lo = *(uint64_t *)copyin(this->g + 0, 8);
+	this->hi = *(uint64_t *)copyin(this->g + 8, 8) - 16;
+	this->f = *(uint64_t *)copyin(this->g + 96, 8);
+	this->frame = (uint64_t *)alloca(16);
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p0 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p1 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p2 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p3 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p4 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p5 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p6 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p7 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p8 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p9 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p10 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p11 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p12 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p13 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p14 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p15 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	printf("\nNPT1 S %d %d %d %x %x %x %x %x %x %x %x %x %x %x %x %x %x %x %x %x %x\n", timestamp, cpu, tid, this->g, (uint64_t)uregs[R_RIP]
+	    , this->p0, this->p1, this->p2, this->p3, this->p4, this->p5, this->p6, this->p7, this->p8, this->p9, this->p10, this->p11, this->p12, this->p13, this->p14, this->p15);
+}
+
+/* The netpoller has an event for a descriptor. pollDesc.rg and wg are still the
+ * goroutines that wait, or a small number. */
+pid$target:a.out:runtime.netpollready:entry
+{
+	this->pd = (uint64_t)uregs[R_RBX];
+	printf("\nNPT1 N %d %d %d %x %d %x %x\n", timestamp, cpu, tid, this->pd, (int)uregs[R_RCX],
+	    *(uint64_t *)copyin(this->pd + 32, 8), *(uint64_t *)copyin(this->pd + 40, 8));
+}
+
+/* A goroutine is made runnable by another one, or by a timer of the netpoller. */
+pid$target:a.out:runtime.ready:entry
+{
+	printf("\nNPT1 R %d %d %d %x %d\n", timestamp, cpu, tid, (uint64_t)uregs[R_RAX], (int)uregs[R_RBX] == 1);
+}
+pid$target:a.out:runtime.ready:entry
+{
+	this->g = (uint64_t)uregs[R_RAX];
+	this->m = *(uint64_t *)copyin((uint64_t)uregs[R_R14] + 48, 8);
+	this->waker = *(uint64_t *)copyin(this->m + 192, 8);
+	this->id = this->waker != 0 ? *(uint64_t *)copyin(this->waker + 152, 8) : 0;
+	this->lo = this->waker != 0 ? *(uint64_t *)copyin(this->waker + 0, 8) : 0;
+	this->hi = this->waker != 0 ? *(uint64_t *)copyin(this->waker + 8, 8) - 16 : 0;
+	this->f = this->waker != 0 ? *(uint64_t *)copyin(this->waker + 96, 8) : 0;
+	this->frame = (uint64_t *)alloca(16);
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p0 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p1 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p2 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p3 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p4 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p5 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p6 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	this->in = this->f > this->lo && this->f < this->hi;
+	copyinto(this->in ? this->f : this->g, 16, this->frame);
+	this->p7 = this->in ? this->frame[1] : 0;
+	this->f = this->in ? this->frame[0] : 0;
+	printf("\nNPT1 T %d %d %d %x %d %d %d %x %x %x %x %x %x %x %x %x %x\n", timestamp, cpu, tid, this->g, this->id,
+	    *(uint64_t *)copyin(this->g + 152, 8), *(uint8_t *)copyin(this->g + 176, 1),
+	    (uint64_t)uregs[R_RIP], (uint64_t)0
+	    , this->p0, this->p1, this->p2, this->p3, this->p4, this->p5, this->p6, this->p7);
+}
+
+/* A goroutine runs again. */
+pid$target:a.out:runtime.execute:entry
+{
+	printf("\nNPT1 X %d %d %d %x\n", timestamp, cpu, tid, (uint64_t)uregs[R_RAX]);
+}
+
+/* The program asks the kernel for events, and what it gets. */
+
+syscall::*kevent:entry
+/pid == $target && arg2 > 0/
+{
+	printf("\nNPT1 C %d %d %d %d\n", timestamp, cpu, tid, *(int *)copyin(arg1, 4));
+}
+syscall::*kevent:entry
+/pid == $target && arg4 > 0/
+{
+	self->since = timestamp;
+	self->events = arg3;
+	self->sleeps = 1;
+}
+syscall::*kevent:entry
+/self->since && arg5 != 0/
+{
+	self->sleeps = (*(int64_t *)copyin(arg5, 8) | *(int64_t *)copyin(arg5 + 8, 8)) != 0;
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 0/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 0, 4), *(int16_t *)copyin(self->events + 0 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 0 + 10, 2), *(uint64_t *)copyin(self->events + 0 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 1/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 64, 4), *(int16_t *)copyin(self->events + 64 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 64 + 10, 2), *(uint64_t *)copyin(self->events + 64 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 2/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 128, 4), *(int16_t *)copyin(self->events + 128 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 128 + 10, 2), *(uint64_t *)copyin(self->events + 128 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 3/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 192, 4), *(int16_t *)copyin(self->events + 192 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 192 + 10, 2), *(uint64_t *)copyin(self->events + 192 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 4/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 256, 4), *(int16_t *)copyin(self->events + 256 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 256 + 10, 2), *(uint64_t *)copyin(self->events + 256 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 5/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 320, 4), *(int16_t *)copyin(self->events + 320 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 320 + 10, 2), *(uint64_t *)copyin(self->events + 320 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 6/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 384, 4), *(int16_t *)copyin(self->events + 384 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 384 + 10, 2), *(uint64_t *)copyin(self->events + 384 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 7/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 448, 4), *(int16_t *)copyin(self->events + 448 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 448 + 10, 2), *(uint64_t *)copyin(self->events + 448 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 8/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 512, 4), *(int16_t *)copyin(self->events + 512 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 512 + 10, 2), *(uint64_t *)copyin(self->events + 512 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 9/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 576, 4), *(int16_t *)copyin(self->events + 576 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 576 + 10, 2), *(uint64_t *)copyin(self->events + 576 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 10/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 640, 4), *(int16_t *)copyin(self->events + 640 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 640 + 10, 2), *(uint64_t *)copyin(self->events + 640 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 11/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 704, 4), *(int16_t *)copyin(self->events + 704 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 704 + 10, 2), *(uint64_t *)copyin(self->events + 704 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 12/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 768, 4), *(int16_t *)copyin(self->events + 768 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 768 + 10, 2), *(uint64_t *)copyin(self->events + 768 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 13/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 832, 4), *(int16_t *)copyin(self->events + 832 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 832 + 10, 2), *(uint64_t *)copyin(self->events + 832 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 14/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 896, 4), *(int16_t *)copyin(self->events + 896 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 896 + 10, 2), *(uint64_t *)copyin(self->events + 896 + 24, 8));
+}
+syscall::*kevent:return
+/self->since && (int)arg1 > 15/
+{
+	printf("\nNPT1 V %d %d %d %d %d %d %x %x\n", timestamp, cpu, tid, self->sleeps,
+	    *(int *)copyin(self->events + 960, 4), *(int16_t *)copyin(self->events + 960 + 8, 2),
+	    *(uint16_t *)copyin(self->events + 960 + 10, 2), *(uint64_t *)copyin(self->events + 960 + 24, 8));
+}
+syscall::*kevent:return
+/self->since/
+{
+	printf("\nNPT1 W %d %d %d %d %d %d %d\n", timestamp, cpu, tid, self->since, self->sleeps, (int)arg1, errno);
+	self->since = 0;
+	self->events = 0;
+	self->sleeps = 0;
+}
+
+/* What sockets are, and when they were sent on and received from. */
+syscall::socket:entry
+/pid == $target/
+{
+	self->family = arg0;
+	self->type = arg1 + 1;
+}
+syscall::socket:return
+/self->type/
+{
+	printf("\nNPT1 D %d %d %d s %d %x %x 0 0\n", timestamp, cpu, tid, (int)arg1, (uint64_t)self->family, (uint64_t)self->type - 1);
+	self->type = 0;
+	self->family = 0;
+}
+syscall::connect:entry
+/pid == $target && arg2 >= 16/
+{
+	printf("\nNPT1 D %d %d %d c %d %x %x %x %x\n", timestamp, cpu, tid, (int)arg0, *(uint64_t *)copyin(arg1 + 0, 8), *(uint64_t *)copyin(arg1 + 8, 8), arg2 >= 28 ? *(uint64_t *)copyin(arg1 + 16, 8) : 0, arg2 >= 28 ? *(uint32_t *)copyin(arg1 + 24, 4) : 0);
+}
+syscall::accept4:entry
+/pid == $target && arg1 != 0/
+{
+	self->peer = arg1;
+}
+syscall::accept4:return
+/self->peer && (int)arg1 >= 0/
+{
+	printf("\nNPT1 D %d %d %d a %d %x %x %x %x\n", timestamp, cpu, tid, (int)arg1, *(uint64_t *)copyin(self->peer + 0, 8), *(uint64_t *)copyin(self->peer + 8, 8), *(uint64_t *)copyin(self->peer + 16, 8), *(uint32_t *)copyin(self->peer + 24, 4));
+}
+syscall::accept4:return
+/self->peer/
+{
+	self->peer = 0;
+}
+syscall::listen:entry
+/pid == $target/
+{
+	printf("\nNPT1 D %d %d %d l %d 0 0 0 0\n", timestamp, cpu, tid, (int)arg0);
+}
+syscall::close:entry
+/pid == $target/
+{
+	printf("\nNPT1 D %d %d %d x %d 0 0 0 0\n", timestamp, cpu, tid, (int)arg0);
+}
+syscall::write:entry, syscall::writev:entry, syscall::sendto:entry, syscall::sendmsg:entry
+/pid == $target/
+{
+	printf("\nNPT1 O %d %d %d %d\n", timestamp, cpu, tid, (int)arg0);
+}
+syscall::read:entry, syscall::readv:entry, syscall::recvfrom:entry, syscall::recvmsg:entry
+/pid == $target/
+{
+	self->from = arg0 + 1;
+}
+syscall::read:return, syscall::readv:return, syscall::recvfrom:return, syscall::recvmsg:return
+/self->from && (int)arg1 > 0/
+{
+	printf("\nNPT1 Q %d %d %d %d\n", timestamp, cpu, tid, (int)self->from - 1);
+}
+syscall::read:return, syscall::readv:return, syscall::recvfrom:return, syscall::recvmsg:return
+/self->from/
+{
+	self->from = 0;
+}
+
+dtrace:::ERROR
+{
+	printf("\nNPT1 F %d %d %d %d %x\n", timestamp, cpu, arg1, arg4, arg5);
+}
+proc:::exit
+/pid == $target/
+{
+	exit(0);
+}
+dtrace:::END
+{
+	printf("\nNPT1 E %d\n", timestamp);
+}
