@@ -37,10 +37,20 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live; /* threads that have not exited */
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct pid *thread_pid;
+	struct signal_struct *signal;
 	struct files_struct *files;
 };
 
@@ -158,7 +168,10 @@ struct epoll_event {
 	__u64 data;
 };
 
+struct eventpoll;
+
 struct epitem {
+	struct eventpoll *ep;
 	struct epoll_filefd ffd;
 	struct epoll_event event;
 };

@@ -4,15 +4,38 @@
  * space before loading. */
 #pragma once
 
-volatile const struct wait_config config;
+/* What holds for the whole machine; user space sets it before loading. */
+volatile const __u8 capture_stacks;
+volatile const __u8 have_cookies; /* of uprobes; Linux 5.15 */
+volatile const __u8 sends_seen;   /* SENDS_TCP, SENDS_OTHER: hooks on sends are attached */
 
-/* The target's thread group in the initial PID namespace; learned by the
- * program find_target. Until then no program that is not attached to the
- * target alone does anything. */
-__u32 target_tgid;
-
-/* At which level of PID namespaces the tracer is; learned with it. */
+/* At which level of PID namespaces the tracer is; learned by find_target. */
 __u32 tracer_level;
+
+/* The configurations, by index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct wait_config);
+} configs SEC(".maps");
+
+/* The numbers of the recorded processes, for programs that are not told by the
+ * uprobe that ran them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, __u32); /* tgid, in the initial PID namespace */
+	__type(value, __u32);
+} targets SEC(".maps");
+
+/* The numbers by the epoll instances of their netpollers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, __u64); /* struct eventpoll */
+	__type(value, __u32);
+} epolls SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -21,22 +44,22 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
-	__type(key, __u32);
-	__type(value, __u64);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, __u32); /* index of the process */
+	__type(value, struct process_counts);
 } counters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
-	__type(key, __u64); /* g */
+	__type(key, __u64); /* key of g */
 	__type(value, struct slot);
 } slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
-	__type(key, __u64); /* pollDesc */
+	__type(key, __u64); /* key of the pollDesc */
 	__type(value, struct pd_slot);
 } pds SEC(".maps");
 
@@ -44,17 +67,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__type(key, __u64); /* struct sock */
-	__type(value, __u64); /* pollDesc */
+	__type(value, __u64); /* key of its pollDesc */
 } sockets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
-	__type(key, __u64); /* hash of the chain */
+	__type(key, __u64); /* hash of the process and the chain */
 	__type(value, struct stack);
 } stacks SEC(".maps");
 
-/* For find_target: the descriptors that are in the netpoller at the start. */
+/* For find_target: the descriptors that are in the netpoller of the process
+ * that it looks for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
@@ -94,12 +118,18 @@ static __always_inline void keep_own_stack(void *ctx)
 		bpf_tail_call(ctx, &nothing, 0);
 }
 
-static __always_inline void count(__u32 counter)
+static __always_inline __u32 index_of(__u32 process)
 {
-	__u64 *n = bpf_map_lookup_elem(&counters, &counter);
+	return process & (MAX_PROCESSES - 1);
+}
 
-	if (n)
-		__sync_fetch_and_add(n, 1); /* a uprobe can be preempted by another */
+static __always_inline void count(__u32 process, enum counter counter)
+{
+	__u32 index = index_of(process);
+	struct process_counts *counts = bpf_map_lookup_elem(&counters, &index);
+
+	if (counts)
+		__sync_fetch_and_add(&counts->of[counter], 1); /* a uprobe can be preempted by another */
 }
 
 /* Wakes the reader only when the buffer fills up: it looks by itself often
@@ -113,10 +143,12 @@ static __always_inline __u64 wakeup_flags(void)
 }
 
 /* Copies a record into the ring buffer, or counts it as lost. */
-static __always_inline int emit(void *record, __u64 size, __u32 lost)
+static __always_inline int emit(void *record, __u64 size, __u64 wakeup, enum counter lost)
 {
-	if (bpf_ringbuf_output(&records, record, size, wakeup_flags()) == 0)
+	struct record_header *header = record;
+
+	if (bpf_ringbuf_output(&records, record, size, wakeup) == 0)
 		return 0;
-	count(lost);
+	count(header->process, lost);
 	return -1;
 }

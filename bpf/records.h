@@ -2,8 +2,17 @@
 /* What passes between the kernel and user space: the records in the ring
  * buffer, the values of the maps that user space reads or fills, and the
  * configuration. Go's types are generated from these by bpf2go. All times are
- * CLOCK_MONOTONIC nanoseconds; 0 means "not seen". */
+ * CLOCK_MONOTONIC nanoseconds; 0 means "not seen".
+ *
+ * A recorded process has a number, never 0. Its low bits are its index in the
+ * arrays below; the others tell it from those that had the index before, so
+ * that what is left of a process that is gone is never taken for another's.
+ * What is known by an address of a process (g, pollDesc) is known here by one
+ * word: the address, which has 48 bits at most, and the number above it. */
 #pragma once
+
+#define MAX_PROCESSES 256 /* recorded at a time; a power of two */
+#define ADDRESS_BITS 48
 
 #define MAX_FRAMES 96   /* of a stack; deeper ones lose their root */
 #define UNIX_PATH 108   /* sizeof(sockaddr_un.sun_path) */
@@ -59,32 +68,48 @@ enum wait_flag {
 	WAIT_POLLED_BEFORE = 1 << 5,  /* epoll_wait had returned the event before the park */
 };
 
-/* Counters, summed over all CPUs. The first are hits of programs: what they
- * cost the target is counted by them. The others are what was not recorded. */
+/* Counters of a process, summed over all CPUs. The first are hits of programs:
+ * what they cost the target is counted by them. The others are what was not
+ * recorded. */
 enum counter {
 	HITS_PARK = 0,     /* uprobes */
 	HITS_RESUME,
 	HITS_GOREADY,
 	HITS_READY,
 	HITS_NETPOLL,
-	HITS_POLL,         /* kernel: returns of epoll_wait in the target */
-	HITS_READINESS,    /* kernel: readiness of the target's descriptors */
-	HITS_SEND,         /* kernel: sends on the target's sockets */
+	HITS_POLL,         /* kernel: returns of epoll_wait in the process */
+	HITS_READINESS,    /* kernel: readiness of its descriptors */
+	HITS_SEND,         /* kernel: sends on its sockets */
 	ENDS,              /* waits that ended, delivered or not */
 	LOST_RING,         /* waits that ended while the ring buffer was full */
 	LOST_SLOT,         /* parks without a slot: more goroutines than --max-goroutines */
 	LOST_RESUME,       /* parks of a goroutine whose last resume was not seen */
-	MOVED_ON,          /* parks of a goroutine whose last wait was adopted too late */
+	REPLACED,          /* parks of a goroutine whose open wait was adopted too late,
+			    * or begun in another mode */
 	NO_STACK_ROOM,     /* more distinct stacks than --max-stacks */
 	NO_FD_ROOM,        /* more descriptors than --max-fds */
 	NO_SOCKET_RECORD,  /* a socket's description did not fit into the ring buffer */
 	NO_GOID,           /* g could not be read */
+	NO_EXEC_RECORD,    /* a child's new program was not told: the ring buffer was full */
 	COUNTERS,
 };
 
-/* Where the target's runtime keeps what is read here, and where the registers
- * are at the places found. Filled by user space before the programs load. */
+/* How much of a process is seen. */
+enum mode {
+	MODE_IO = 1,
+	MODE_ALL,
+};
+
+/* What is particular to a process: where its runtime keeps what is read here,
+ * where the registers are at the places found, and its mode. User space fills
+ * it in, and changes the mode, before it attaches; tgid and epoll are learned
+ * here. */
 struct wait_config {
+	__u32 process;        /* its number; 0 when it is recorded no longer */
+	__u32 tgid;           /* in the initial PID namespace; 0 until it is found, and
+			       * after it ran another program */
+	__u64 epoll;          /* struct eventpoll of its netpoller; 0 until it is seen */
+	__u64 epfd;           /* address of runtime.epfd; 0 when not known */
 	__u32 g_m;
 	__u32 g_goid;
 	__u32 g_startpc;
@@ -105,12 +130,11 @@ struct wait_config {
 	__u32 epoll_shl;
 	__u32 epoll_signed;
 	__u32 epoll_tag_bits;
-	__s32 pid;            /* of the target, in the tracer's PID namespace */
-	__u8 stacks;          /* capture them */
-	__u8 only_io;         /* mode io: of all parks those in the netpoller count */
-	__u8 readiness_by_epoll; /* ep_poll_callback, which sees every descriptor */
+	__u8 mode;            /* enum mode */
+	__u8 mode_changes;    /* so far */
+	__u8 readiness_by_epoll; /* ep_poll_callback tells of each of its descriptors */
 	__u8 traceskip_off;   /* what the traceskip at the goready place lacks to that of ready() */
-	__u8 sends_seen;      /* SENDS_TCP, SENDS_OTHER: hooks on sends are attached */
+	__u8 pad[4];
 };
 
 #define NO_FIELD 0xffffffffu
@@ -118,6 +142,11 @@ struct wait_config {
 enum sends {
 	SENDS_TCP = 1 << 0,   /* seen before the data go out */
 	SENDS_OTHER = 1 << 1,
+};
+
+/* What is counted of a process. */
+struct process_counts {
+	__u64 of[COUNTERS];   /* by enum counter */
 };
 
 /* One goroutine's wait under way. There is one for each g for as long as the
@@ -130,7 +159,7 @@ struct slot {
 	__u64 runnable_ns;    /* made runnable by ready() */
 	__u64 waker_goid;
 	__u64 stack;          /* key in stacks; user space's own number with STACK_OF_SNAPSHOT */
-	__u64 pd;             /* 0: not a wait of the netpoller */
+	__u64 pd;             /* key of its pollDesc; 0: not a wait of the netpoller */
 	__u32 pd_gen;
 	__u32 retransmits;    /* the socket's total at the park */
 	__u8 open;
@@ -139,7 +168,8 @@ struct slot {
 	__u8 write;           /* waits in pollDesc.wg */
 	__u8 traceskip;       /* of the goready that woke it: 1 expired, 4 forced */
 	__u8 flags;
-	__u8 pad[2];
+	__u8 mode_changes;    /* of the process, at the park */
+	__u8 pad;
 };
 
 #define STACK_OF_SNAPSHOT (1ull << 63)
@@ -168,7 +198,8 @@ struct pd_slot {
 	__u8 kind;
 	__u8 role;
 	__u8 announced;       /* its socket_record was delivered */
-	__u8 pad[5];
+	__u8 pad;
+	__u32 process;
 };
 
 /* A descriptor that was in the netpoller when the recording began. */
@@ -178,17 +209,20 @@ struct polled_fd {
 };
 
 struct stack {
-	__u64 frames;
+	__u32 frames;
+	__u32 process;
 	__u64 pcs[MAX_FRAMES]; /* innermost first; all but the first are return addresses */
 };
 
+/* What each record begins with. */
+struct record_header {
+	__u32 type;           /* enum record_type */
+	__u32 process;
+};
+
 struct wait_record {
-	__u32 type;           /* RECORD_WAIT */
-	__u8 reason;
-	__u8 op;
-	__u8 outcome;
-	__u8 flags;
-	__u64 g;
+	struct record_header header;
+	__u64 g;              /* key */
 	__u64 goid;
 	__u64 start_pc;
 	__u64 park_ns;
@@ -198,7 +232,7 @@ struct wait_record {
 	__u64 owed_ns;
 	__u64 waker_goid;
 	__u64 stack;
-	__u64 pd;
+	__u64 pd;             /* key */
 	__u64 poller_pc;
 	__u64 p;              /* address of the runtime.p */
 	__u32 pd_gen;
@@ -206,15 +240,18 @@ struct wait_record {
 	__u32 rtt_us;
 	__u32 min_rtt_us;
 	__u32 retransmits;
-	__u32 pad;
+	__u8 reason;
+	__u8 op;
+	__u8 outcome;
+	__u8 flags;
 };
 
 /* What a pollDesc's descriptor is; sent before the first wait that names it. */
 struct socket_record {
-	__u32 type;           /* RECORD_SOCKET */
-	__u32 gen;
-	__u64 pd;
+	struct record_header header;
+	__u64 pd;             /* key */
 	__u64 inode;
+	__u32 gen;
 	__s32 fd;
 	__u16 local_port;
 	__u16 peer_port;
@@ -223,15 +260,18 @@ struct socket_record {
 	__u8 ipv6;
 	__u8 local_name_len;  /* unix; an abstract name begins with a NUL */
 	__u8 peer_name_len;
-	__u8 pad[3];
+	__u8 pad[7];
 	__u8 local[16];
 	__u8 peer[16];
 	__u8 local_name[UNIX_PATH];
 	__u8 peer_name[UNIX_PATH];
 };
 
+/* A process ran another program, or is found to have descended from a recorded
+ * one. header.process is its number if it was recorded itself, else 0. */
 struct exec_record {
-	__u32 type;           /* RECORD_EXEC */
-	__u32 pad;
+	struct record_header header;
 	__u64 time_ns;
+	__s32 pid;            /* in the tracer's PID namespace */
+	__u32 ancestor;       /* number of the recorded process that it descends from */
 };

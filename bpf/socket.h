@@ -149,7 +149,7 @@ static __always_inline __u64 inode_of(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 }
 
-/* The target's sockets other than TCP that sent before their first wait, such
+/* Sockets of recorded processes, other than TCP, that sent before their first wait, such
  * as one that asks a DNS server. A socket is told from a later one at the same
  * address by its inode. */
 struct early_send {
@@ -253,11 +253,11 @@ static __always_inline int writable(struct pd_slot *pd)
 
 /* Forgets what a pollDesc served until now. Its socket may be another's by now,
  * which then stands in sockets under another pollDesc. */
-static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
+static __always_inline void forget(__u64 key, struct pd_slot *pd)
 {
 	__u64 *owner = bpf_map_lookup_elem(&sockets, &pd->sk);
 
-	if (owner && *owner == pd_addr)
+	if (owner && *owner == key)
 		bpf_map_delete_elem(&sockets, &pd->sk);
 	pd->announced = 0;
 	pd->kind = FD_UNKNOWN;
@@ -271,20 +271,22 @@ static __always_inline void forget(__u64 pd_addr, struct pd_slot *pd)
 /* Fills in what fd is, for a pollDesc that serves it from now on, and tells
  * user space. The record is large, hence on the ring buffer and not on the
  * stack. */
-static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct file *file)
+static __always_inline void describe(__u64 key, struct pd_slot *pd, struct file *file)
 {
 	struct socket_record *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	__u16 mode;
 	__u8 state;
 
-	forget(pd_addr, pd);
+	forget(key, pd);
+	pd->process = process_of(key);
 	if (!r) {
-		count(NO_SOCKET_RECORD);
+		count(pd->process, NO_SOCKET_RECORD);
 		return;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
-	r->type = RECORD_SOCKET;
-	r->pd = pd_addr;
+	r->header.type = RECORD_SOCKET;
+	r->header.process = pd->process;
+	r->pd = key;
 	r->gen = pd->gen;
 	r->fd = pd->fd;
 	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
@@ -309,6 +311,6 @@ static __always_inline void describe(__u64 pd_addr, struct pd_slot *pd, struct f
 	pd->inode = r->inode;
 	bpf_ringbuf_submit(r, wakeup_flags());
 	if (pd->sk)
-		bpf_map_update_elem(&sockets, &pd->sk, &pd_addr, BPF_ANY);
+		bpf_map_update_elem(&sockets, &pd->sk, &key, BPF_ANY);
 	guess_owed(pd);
 }

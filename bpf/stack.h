@@ -94,23 +94,24 @@ static __always_inline __u64 hash_frames(__u64 hash, __u64 fp)
 /* The first MAX_FRAMES pcs of a chain: pc, then caller unless it is 0, then
  * those above fp. Returns their number in stacks, or 0 when there is no stack.
  * last is the stack of this goroutine's last wait. */
-static __always_inline __u64 capture(__u64 pc, __u64 caller, __u64 fp, __u64 last)
+static __always_inline __u64 capture(__u32 process, __u64 pc, __u64 caller, __u64 fp, __u64 last)
 {
 	static const struct stack empty = {};
 	struct stack *stack;
 	__u64 hash;
 
-	if (!config.stacks)
+	if (!capture_stacks)
 		return 0;
-	hash = hash_frames(mix(mix(0, pc), caller), fp) & ~STACK_OF_SNAPSHOT;
+	hash = hash_frames(mix(mix(process, pc), caller), fp) & ~STACK_OF_SNAPSHOT;
 	if (hash == last || bpf_map_lookup_elem(&stacks, &hash))
 		return hash;
 	bpf_map_update_elem(&stacks, &hash, &empty, BPF_NOEXIST);
 	stack = bpf_map_lookup_elem(&stacks, &hash);
 	if (!stack) {
-		count(NO_STACK_ROOM);
+		count(process, NO_STACK_ROOM);
 		return 0;
 	}
+	stack->process = process;
 	stack->pcs[0] = pc;
 	stack->pcs[1] = caller;
 	walk(0, fp, NULL, stack);

@@ -25,52 +25,12 @@
 #define WRITES (EPOLLOUT | EPOLLHUP | EPOLLERR)
 #define MAX_EVENTS 128     /* of one epoll_wait, runtime/netpoll_epoll.go */
 
-static __always_inline int in_target(void)
-{
-	return target_tgid && (bpf_get_current_pid_tgid() >> 32) == target_tgid;
-}
-
-static __always_inline __u64 user_u64(__u64 address)
-{
-	__u64 value = 0;
-
-	bpf_probe_read_user(&value, sizeof(value), (void *)address);
-	return value;
-}
-
-/* The thread's number as the tracer's PID namespace has it. */
-static __always_inline __u32 thread_id(void)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct pid *pid;
-	struct upid upid;
-
-	if (!tracer_level)
-		return bpf_get_current_pid_tgid();
-	pid = BPF_CORE_READ(task, thread_pid);
-	bpf_core_read(&upid, sizeof(upid), &pid->numbers[tracer_level]);
-	return upid.nr;
-}
-
-static __always_inline struct file *file_of(int fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
-	struct file *file = NULL;
-
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
-	return file;
-}
-
 /* What is known of the pollDesc that has rg or wg at gpp, and which of the two
  * it is. rg and wg are neighbours, so a pollDesc that is not known yet is told
  * by its self pointer. */
-static __always_inline struct pd_slot *poll_desc_of(__u64 gpp, struct slot *slot)
+static __always_inline struct pd_slot *poll_desc_of(struct wait_config *c, __u64 gpp, struct slot *slot)
 {
-	__u64 reader = gpp - config.pd_rg, writer = gpp - config.pd_wg;
+	__u64 reader = key_of(c->process, gpp - c->pd_rg), writer = key_of(c->process, gpp - c->pd_wg);
 	struct pd_slot *pd;
 
 	slot->write = 0;
@@ -79,7 +39,7 @@ static __always_inline struct pd_slot *poll_desc_of(__u64 gpp, struct slot *slot
 	if (pd)
 		return pd;
 	pd = bpf_map_lookup_elem(&pds, &writer);
-	if (pd || user_u64(reader + config.pd_self) != reader) {
+	if (pd || user_u64(gpp - c->pd_rg + c->pd_self) != gpp - c->pd_rg) {
 		slot->write = 1;
 		slot->pd = writer;
 	}
@@ -87,41 +47,43 @@ static __always_inline struct pd_slot *poll_desc_of(__u64 gpp, struct slot *slot
 }
 
 /* Looks at what a pollDesc serves, if that is not known. */
-static __always_inline void refresh(__u64 addr, struct pd_slot *pd)
+static __always_inline void refresh(struct wait_config *c, __u64 key, struct pd_slot *pd)
 {
-	__u64 fdseq = config.pd_fdseq == NO_FIELD ? 0 : user_u64(addr + config.pd_fdseq);
+	__u64 addr = address_of(key);
+	__u64 fdseq = c->pd_fdseq == NO_FIELD ? 0 : user_u64(addr + c->pd_fdseq);
 	struct file *file;
 	__s32 fd;
 
-	if (config.pd_fdseq != NO_FIELD && pd->announced && pd->fdseq == fdseq)
+	if (c->pd_fdseq != NO_FIELD && pd->announced && pd->fdseq == fdseq)
 		return;
-	fd = user_u64(addr + config.pd_fd);
+	fd = user_u64(addr + c->pd_fd);
 	file = file_of(fd);
 	if (!file || (pd->announced && pd->file == (__u64)file && pd->fd == fd && pd->fdseq == fdseq))
 		return;
 	pd->fd = fd;
 	pd->fdseq = fdseq;
 	pd->gen++;
-	describe(addr, pd, file);
+	find_epoll(c);
+	describe(key, pd, file);
 }
 
 /* The descriptor that a goroutine is about to wait for; NULL where there is no
  * room for another. */
-static __always_inline struct pd_slot *descriptor(__u64 gpp, struct slot *slot)
+static __always_inline struct pd_slot *descriptor(struct wait_config *c, __u64 gpp, struct slot *slot)
 {
 	static const struct pd_slot empty = {};
-	struct pd_slot *pd = poll_desc_of(gpp, slot);
-	__u64 addr = slot->pd;
+	struct pd_slot *pd = poll_desc_of(c, gpp, slot);
+	__u64 key = slot->pd;
 
 	if (!pd) {
-		bpf_map_update_elem(&pds, &addr, &empty, BPF_NOEXIST);
-		pd = bpf_map_lookup_elem(&pds, &addr);
+		bpf_map_update_elem(&pds, &key, &empty, BPF_NOEXIST);
+		pd = bpf_map_lookup_elem(&pds, &key);
 		if (!pd) {
-			count(NO_FD_ROOM);
+			count(c->process, NO_FD_ROOM);
 			return NULL;
 		}
 	}
-	refresh(addr, pd);
+	refresh(c, key, pd);
 	return pd;
 }
 
@@ -144,9 +106,9 @@ static __always_inline __u8 operation(struct pd_slot *pd, int write)
 /* The netpoller's side of a park: which descriptor, and what it is like now.
  * Readiness is forgotten first and looked for afterwards, so that whatever
  * comes in between is seen by one or the other. */
-static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
+static __always_inline void park_descriptor(struct wait_config *c, struct slot *slot, __u64 gpp)
 {
-	struct pd_slot *pd = descriptor(gpp, slot);
+	struct pd_slot *pd = descriptor(c, gpp, slot);
 	struct direction *direction;
 
 	if (!pd) {
@@ -163,68 +125,82 @@ static __always_inline void park_descriptor(struct slot *slot, __u64 gpp)
 	slot->pd_gen = pd->gen;
 	slot->op = operation(pd, slot->write);
 	slot->retransmits = retransmits(pd);
-	if (!config.readiness_by_epoll && (slot->write ? writable(pd) : readable(pd)))
+	if (!c->readiness_by_epoll && (slot->write ? writable(pd) : readable(pd)))
 		slot->flags |= WAIT_READY_AT_PARK;
-	if (config.sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
+	if (sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
 		slot->flags |= WAIT_TRACKS_SENDS;
 		if (pd->owed_ns && received(pd) == pd->owed_received)
 			slot->flags |= WAIT_OWED_AT_PARK;
 	}
 }
 
-static __always_inline struct slot *slot_of(__u64 g)
+static __always_inline struct slot *slot_of(__u64 key)
 {
 	static const struct slot empty = {};
-	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
 
 	if (slot)
 		return slot;
-	bpf_map_update_elem(&slots, &g, &empty, BPF_NOEXIST);
-	slot = bpf_map_lookup_elem(&slots, &g);
+	bpf_map_update_elem(&slots, &key, &empty, BPF_NOEXIST);
+	slot = bpf_map_lookup_elem(&slots, &key);
 	if (!slot)
-		count(LOST_SLOT);
+		count(process_of(key), LOST_SLOT);
 	return slot;
 }
 
-/* A goroutine parks. gpp is 0 unless it waits in the netpoller. */
-static __always_inline void park(__u64 g, __u8 reason, __u64 gpp, __u64 pc, __u64 caller, __u64 fp)
+/* A goroutine parks again although its last wait is open. The end of that was
+ * missed, but where it was entered too late, or begun in a mode that saw more
+ * or the same park before. */
+static __always_inline void abandon(struct wait_config *c, struct slot *slot)
 {
-	__u64 goid = user_u64(g + config.g_goid);
+	if (slot->flags & WAIT_STARTED_BEFORE || slot->mode_changes != c->mode_changes)
+		count(c->process, REPLACED);
+	else
+		count(c->process, LOST_RESUME);
+}
+
+/* A goroutine parks. gpp is 0 unless it waits in the netpoller. */
+static __always_inline void park(struct wait_config *c, __u64 g, __u8 reason, __u64 gpp, __u64 pc, __u64 caller,
+				 __u64 fp)
+{
+	__u64 goid = user_u64(g + c->g_goid);
 	struct slot *slot;
 
 	if (!goid) {
-		count(NO_GOID);
+		count(c->process, NO_GOID);
 		return;
 	}
-	slot = slot_of(g);
+	slot = slot_of(key_of(c->process, g));
 	if (!slot)
 		return;
 	if (slot->open)
-		count(slot->flags & WAIT_STARTED_BEFORE ? MOVED_ON : LOST_RESUME);
+		abandon(c, slot);
 	if (slot->goid != goid) {
 		slot->goid = goid;
-		slot->start_pc = user_u64(g + config.g_startpc);
+		slot->start_pc = user_u64(g + c->g_startpc);
 	}
 	slot->seq++;
 	slot->flags = 0;
+	slot->mode_changes = c->mode_changes;
 	slot->reason = reason;
 	slot->runnable_ns = 0;
 	slot->waker_goid = 0;
 	slot->traceskip = 0;
 	slot->op = OP_NONE;
 	slot->pd = 0;
-	slot->stack = capture(pc, caller, fp, slot->stack);
+	slot->stack = capture(c->process, pc, caller, fp, slot->stack);
 	if (gpp)
-		park_descriptor(slot, gpp);
+		park_descriptor(c, slot, gpp);
 	/* Last, so that what this program takes is not part of the wait. */
 	slot->park_ns = bpf_ktime_get_ns();
 	slot->open = 1;
 }
 
 /* ready() or goready() made a goroutine runnable. */
-static __always_inline void made_runnable(__u64 g, __u8 traceskip, __u64 waker_goid)
+static __always_inline void made_runnable(struct wait_config *c, __u64 g, __u8 traceskip, __u64 waker_goid)
 {
-	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+	__u64 key = key_of(c->process, g);
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
 
 	if (!slot || !slot->open || slot->runnable_ns)
 		return;
@@ -235,13 +211,13 @@ static __always_inline void made_runnable(__u64 g, __u8 traceskip, __u64 waker_g
 
 /* How a wait in the netpoller ended; old is what rg or wg held. pollDesc's
  * atomicInfo is tested in the order of netpollcheckerr. */
-static __always_inline __u8 outcome(struct slot *slot, __u64 old)
+static __always_inline __u8 outcome(struct wait_config *c, struct slot *slot, __u64 old)
 {
 	__u32 info, expired = slot->write ? POLL_EXPIRED_WRITE : POLL_EXPIRED_READ;
 
 	if (old == PD_READY)
 		return OUTCOME_READY;
-	info = user_u64(slot->pd + config.pd_info);
+	info = user_u64(address_of(slot->pd) + c->pd_info);
 	if (info & POLL_CLOSING)
 		return OUTCOME_CLOSED;
 	if (!(info & expired) || !slot->traceskip)
@@ -260,12 +236,13 @@ static __always_inline void finish_tcp(struct wait_record *r, struct slot *slot,
 }
 
 /* The netpoller's side of a resume. */
-static __always_inline void finish_descriptor(struct wait_record *r, struct slot *slot, __u64 old)
+static __always_inline void finish_descriptor(struct wait_config *c, struct wait_record *r, struct slot *slot,
+					      __u64 old)
 {
 	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &slot->pd);
 	struct direction *direction;
 
-	r->outcome = outcome(slot, old);
+	r->outcome = outcome(c, slot, old);
 	if (!pd || pd->gen != slot->pd_gen)
 		return;
 	direction = slot->write ? &pd->write : &pd->read;
@@ -284,11 +261,12 @@ static __always_inline void finish_descriptor(struct wait_record *r, struct slot
 
 /* The goroutine runs again, on this thread, since now. m is its runtime.m; gpp_old what
  * rg or wg held when it woke, for a wait in the netpoller. */
-static __always_inline void finish(__u64 g, struct slot *slot, __u64 now, __u64 m, __u64 old)
+static __always_inline void finish(struct wait_config *c, __u64 key, struct slot *slot, __u64 now, __u64 m,
+				   __u64 old)
 {
 	struct wait_record r = {
-		.type = RECORD_WAIT,
-		.g = g,
+		.header = {RECORD_WAIT, process_of(key)},
+		.g = key,
 		.goid = slot->goid,
 		.start_pc = slot->start_pc,
 		.reason = slot->reason,
@@ -306,11 +284,11 @@ static __always_inline void finish(__u64 g, struct slot *slot, __u64 now, __u64 
 
 	slot->open = 0;
 	if (slot->pd)
-		finish_descriptor(&r, slot, old);
-	r.p = user_u64(m + config.m_p);
+		finish_descriptor(c, &r, slot, old);
+	r.p = user_u64(m + c->m_p);
 	r.tid = thread_id();
-	count(ENDS);
-	emit(&r, sizeof(r), LOST_RING);
+	count(r.header.process, ENDS);
+	emit(&r, sizeof(r), wakeup_flags(), LOST_RING);
 }
 
 /* The kernel made a descriptor ready for the directions in events. */
@@ -318,7 +296,7 @@ static __always_inline void became_ready(struct pd_slot *pd, __u32 events)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	count(HITS_READINESS);
+	count(pd->process, HITS_READINESS);
 	if ((events & READS) && !pd->read.ready_ns)
 		pd->read.ready_ns = now;
 	if ((events & WRITES) && !pd->write.ready_ns)
@@ -327,34 +305,35 @@ static __always_inline void became_ready(struct pd_slot *pd, __u32 events)
 
 static __always_inline struct pd_slot *descriptor_of_socket(void *sk)
 {
-	__u64 key = (__u64)sk, *addr = bpf_map_lookup_elem(&sockets, &key);
-	struct pd_slot *pd = addr ? bpf_map_lookup_elem(&pds, addr) : NULL;
+	__u64 addr = (__u64)sk, *key = bpf_map_lookup_elem(&sockets, &addr);
+	struct pd_slot *pd = key ? bpf_map_lookup_elem(&pds, key) : NULL;
 
-	return pd && pd->sk == key ? pd : NULL;
+	return pd && pd->sk == addr ? pd : NULL;
 }
 
-static __always_inline __u64 decode(__u64 data)
+/* The key of the pollDesc that a process's epoll set has under data. */
+static __always_inline __u64 decode(struct wait_config *c, __u64 data)
 {
-	if (config.epoll_signed)
-		return (__u64)((__s64)data >> config.epoll_shr) << config.epoll_shl;
-	return data >> config.epoll_shr << config.epoll_shl;
+	__u64 addr = c->epoll_signed ? (__u64)((__s64)data >> c->epoll_shr) : data >> c->epoll_shr;
+
+	return key_of(c->process, addr << c->epoll_shl);
 }
 
 /* A stale event names a descriptor that the pollDesc no longer serves; the
  * runtime drops it (netpoll_epoll.go). */
-static __always_inline int stale(__u64 data, struct pd_slot *pd)
+static __always_inline int stale(struct wait_config *c, __u64 data, struct pd_slot *pd)
 {
-	__u64 mask = (1ull << config.epoll_tag_bits) - 1;
+	__u64 mask = (1ull << c->epoll_tag_bits) - 1;
 
-	return config.pd_fdseq != NO_FIELD && config.epoll_tag_bits && (data & mask) != (pd->fdseq & mask);
+	return c->pd_fdseq != NO_FIELD && c->epoll_tag_bits && (data & mask) != (pd->fdseq & mask);
 }
 
-static __always_inline void poll_one(struct epoll_event_user *event, __u64 now, __u64 poller)
+static __always_inline void poll_one(struct wait_config *c, struct epoll_event_user *event, __u64 now, __u64 poller)
 {
-	__u64 addr = decode(event->data);
-	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &addr);
+	__u64 key = decode(c, event->data);
+	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &key);
 
-	if (!pd || stale(event->data, pd))
+	if (!pd || stale(c, event->data, pd))
 		return;
 	if ((event->events & READS) && !pd->read.polled_ns) {
 		pd->read.poller_pc = poller;
@@ -366,19 +345,19 @@ static __always_inline void poll_one(struct epoll_event_user *event, __u64 now, 
 	}
 }
 
-/* epoll_wait returned n events to the target: the runtime makes their
+/* epoll_wait returned n events to the process: its runtime makes their
  * goroutines runnable at once. */
-static __always_inline void polled(__u64 events, int n)
+static __always_inline void polled(struct wait_config *c, __u64 events, int n)
 {
 	__u64 now = bpf_ktime_get_ns(), *poller;
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct epoll_event_user event;
 
-	count(HITS_POLL);
+	count(c->process, HITS_POLL);
 	poller = bpf_map_lookup_elem(&pollers, &tid);
 	for (int i = 0; i < MAX_EVENTS && i < n; i++) {
 		if (bpf_probe_read_user(&event, sizeof(event), (void *)(events + i * sizeof(event))))
 			break;
-		poll_one(&event, now, poller ? *poller : 0);
+		poll_one(c, &event, now, poller ? *poller : 0);
 	}
 }

@@ -7,7 +7,8 @@
  * hooks tell when a descriptor got ready, when epoll_wait returned it and when
  * something was sent on it. All write into two slots: one for each g (slots),
  * one for each pollDesc (pds); the program at the resume joins the two into one
- * wait_record. Two sets of uprobes exist:
+ * wait_record. All of it is by process: process.h tells for whom a program
+ * runs. A process is in one of two modes, which are two sets of uprobes:
  *
  *   io   io_park, io_resume in runtime.netpollblock, and io_goready in
  *        runtime.netpollgoready, which only deadlines and closes pass.
@@ -22,6 +23,9 @@
  * not see each park once; poll_inlined that of all_netpoll for polls that were
  * inlined.
  *
+ * While the mode changes, both sets are attached: programs at a park look at the
+ * mode, so that none is seen twice, and those at a resume end whatever is open.
+ *
  * Of the kernel hooks user space attaches one for each need, the cheapest that
  * the machine has. Oldest kernel: 5.10.
  */
@@ -34,11 +38,13 @@
 #include "kernel.h"
 #include "records.h"
 #include "maps.h"
+#include "process.h"
 #include "stack.h"
 #include "socket.h"
 #include "wait.h"
 
 /* The enums that user space needs: a type that no variable has is not in BTF. */
+const enum mode *exported_mode __attribute__((unused));
 const enum record_type *exported_record_type __attribute__((unused));
 const enum fd_kind *exported_fd_kind __attribute__((unused));
 const enum fd_role *exported_fd_role __attribute__((unused));
@@ -47,6 +53,7 @@ const enum wait_outcome *exported_wait_outcome __attribute__((unused));
 const enum wait_flag *exported_wait_flag __attribute__((unused));
 const enum sends *exported_sends __attribute__((unused));
 const enum counter *exported_counter __attribute__((unused));
+const struct record_header *exported_record_header __attribute__((unused));
 const struct wait_record *exported_wait_record __attribute__((unused));
 const struct socket_record *exported_socket_record __attribute__((unused));
 const struct exec_record *exported_exec_record __attribute__((unused));
@@ -58,10 +65,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("uprobe")
 int io_park(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
+
 	keep_own_stack(ctx);
-	count(HITS_PARK);
-	if (in_target())
-		park(REG_G(ctx), REASON_IO_WAIT, REG_ARG1(ctx), REG_IP(ctx), 0, REG_FP(ctx));
+	if (!c)
+		return 0;
+	count(c->process, HITS_PARK);
+	if (c->mode == MODE_IO)
+		park(c, REG_G(ctx), REASON_IO_WAIT, REG_ARG1(ctx), REG_IP(ctx), 0, REG_FP(ctx));
 	return 0;
 }
 
@@ -70,13 +81,18 @@ int io_park(struct pt_regs *ctx)
 SEC("uprobe")
 int io_resume(struct pt_regs *ctx)
 {
-	__u64 g = REG_G(ctx), now = bpf_ktime_get_ns();
-	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+	__u64 g = REG_G(ctx), now = bpf_ktime_get_ns(), key;
+	struct wait_config *c = probed_process(ctx);
+	struct slot *slot;
 
 	keep_own_stack(ctx);
-	count(HITS_RESUME);
-	if (slot && slot->open && in_target())
-		finish(g, slot, now, user_u64(g + config.g_m), reg_by_number(ctx, config.resume_old));
+	if (!c)
+		return 0;
+	count(c->process, HITS_RESUME);
+	key = key_of(c->process, g);
+	slot = bpf_map_lookup_elem(&slots, &key);
+	if (slot && slot->open)
+		finish(c, key, slot, now, user_u64(g + c->g_m), reg_by_number(ctx, c->resume_old));
 	return 0;
 }
 
@@ -84,10 +100,13 @@ int io_resume(struct pt_regs *ctx)
 SEC("uprobe")
 int io_goready(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
+
 	keep_own_stack(ctx);
-	count(HITS_GOREADY);
-	if (in_target())
-		made_runnable(REG_ARG0(ctx), REG_ARG1(ctx) + config.traceskip_off, 0);
+	if (!c)
+		return 0;
+	count(c->process, HITS_GOREADY);
+	made_runnable(c, REG_ARG0(ctx), REG_ARG1(ctx) + c->traceskip_off, 0);
 	return 0;
 }
 
@@ -96,12 +115,15 @@ int io_goready(struct pt_regs *ctx)
 SEC("uprobe")
 int all_park(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
 	__u8 reason = REG_ARG2(ctx);
 
 	keep_own_stack(ctx);
-	count(HITS_PARK);
-	if (in_target())
-		park(REG_G(ctx), reason, reason == REASON_IO_WAIT ? REG_ARG1(ctx) : 0, REG_IP(ctx),
+	if (!c)
+		return 0;
+	count(c->process, HITS_PARK);
+	if (c->mode == MODE_ALL)
+		park(c, REG_G(ctx), reason, reason == REASON_IO_WAIT ? REG_ARG1(ctx) : 0, REG_IP(ctx),
 		     return_address(ctx), REG_FP(ctx));
 	return 0;
 }
@@ -111,19 +133,20 @@ int all_park(struct pt_regs *ctx)
 SEC("uprobe")
 int park_m(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
 	__u64 g = REG_ARG0(ctx), lock = 0;
 	__u8 reason;
 
 	keep_own_stack(ctx);
-	count(HITS_PARK);
-	if (!in_target())
+	if (!c)
 		return 0;
-	reason = user_u64(g + config.g_reason);
+	count(c->process, HITS_PARK);
+	reason = user_u64(g + c->g_reason);
 	if (reason == REASON_IO_WAIT)
-		lock = user_u64(user_u64(REG_G(ctx) + config.g_m) + config.m_waitlock);
-	else if (config.only_io)
+		lock = user_u64(user_u64(REG_G(ctx) + c->g_m) + c->m_waitlock);
+	else if (c->mode == MODE_IO)
 		return 0;
-	park(g, reason, lock, user_u64(g + config.g_sched_pc), 0, user_u64(g + config.g_sched_bp));
+	park(c, g, reason, lock, user_u64(g + c->g_sched_pc), 0, user_u64(g + c->g_sched_bp));
 	return 0;
 }
 
@@ -132,14 +155,15 @@ int park_m(struct pt_regs *ctx)
 SEC("uprobe")
 int all_ready(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
 	__u64 curg;
 
 	keep_own_stack(ctx);
-	count(HITS_READY);
-	if (!in_target())
+	if (!c)
 		return 0;
-	curg = user_u64(user_u64(REG_G(ctx) + config.g_m) + config.m_curg);
-	made_runnable(REG_ARG0(ctx), REG_ARG1(ctx), curg ? user_u64(curg + config.g_goid) : 0);
+	count(c->process, HITS_READY);
+	curg = user_u64(user_u64(REG_G(ctx) + c->g_m) + c->m_curg);
+	made_runnable(c, REG_ARG0(ctx), REG_ARG1(ctx), curg ? user_u64(curg + c->g_goid) : 0);
 	return 0;
 }
 
@@ -148,16 +172,21 @@ int all_ready(struct pt_regs *ctx)
 SEC("uprobe")
 int all_execute(struct pt_regs *ctx)
 {
-	__u64 g = REG_ARG0(ctx), old = 0, now = bpf_ktime_get_ns();
-	struct slot *slot = bpf_map_lookup_elem(&slots, &g);
+	__u64 old = 0, now = bpf_ktime_get_ns(), key;
+	struct wait_config *c = probed_process(ctx);
+	struct slot *slot;
 
 	keep_own_stack(ctx);
-	count(HITS_RESUME);
-	if (!slot || !slot->open || !in_target())
+	if (!c)
+		return 0;
+	count(c->process, HITS_RESUME);
+	key = key_of(c->process, REG_ARG0(ctx));
+	slot = bpf_map_lookup_elem(&slots, &key);
+	if (!slot || !slot->open)
 		return 0;
 	if (slot->pd)
-		old = user_u64(slot->pd + (slot->write ? config.pd_wg : config.pd_rg));
-	finish(g, slot, now, user_u64(REG_G(ctx) + config.g_m), old);
+		old = user_u64(address_of(slot->pd) + (slot->write ? c->pd_wg : c->pd_rg));
+	finish(c, key, slot, now, user_u64(REG_G(ctx) + c->g_m), old);
 	return 0;
 }
 
@@ -177,10 +206,13 @@ static __always_inline void polls(__u64 pc)
 SEC("uprobe")
 int all_netpoll(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
+
 	keep_own_stack(ctx);
-	count(HITS_NETPOLL);
-	if (in_target())
-		polls(return_address(ctx));
+	if (!c)
+		return 0;
+	count(c->process, HITS_NETPOLL);
+	polls(return_address(ctx));
 	return 0;
 }
 
@@ -188,10 +220,13 @@ int all_netpoll(struct pt_regs *ctx)
 SEC("uprobe")
 int poll_inlined(struct pt_regs *ctx)
 {
+	struct wait_config *c = probed_process(ctx);
+
 	keep_own_stack(ctx);
-	count(HITS_NETPOLL);
-	if (in_target())
-		polls(REG_IP(ctx));
+	if (!c)
+		return 0;
+	count(c->process, HITS_NETPOLL);
+	polls(REG_IP(ctx));
 	return 0;
 }
 
@@ -201,10 +236,14 @@ SEC("tp_btf/sys_exit")
 int poll_sys_exit(__u64 *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	struct wait_config *c;
 	int n = ctx[1];
 
-	if (n > 0 && SYSCALL_NUMBER(regs) == SYS_EPOLL_PWAIT && in_target())
-		polled(SYSCALL_ARG1(regs), n);
+	if (n <= 0 || SYSCALL_NUMBER(regs) != SYS_EPOLL_PWAIT)
+		return 0;
+	c = current_process();
+	if (c)
+		polled(c, SYSCALL_ARG1(regs), n);
 	return 0;
 }
 
@@ -212,10 +251,14 @@ int poll_sys_exit(__u64 *ctx)
 SEC("fexit/do_epoll_wait")
 int poll_fexit(__u64 *ctx)
 {
+	struct wait_config *c;
 	int n = ctx[4];
 
-	if (n > 0 && in_target())
-		polled(ctx[1], n);
+	if (n <= 0)
+		return 0;
+	c = current_process();
+	if (c)
+		polled(c, ctx[1], n);
 	return 0;
 }
 
@@ -234,7 +277,7 @@ int poll_kprobe(struct pt_regs *ctx)
 	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 events = KERNEL_ARG1(ctx);
 
-	if (in_target())
+	if (current_process())
 		bpf_map_update_elem(&polling, &tid, &events, BPF_ANY);
 	return 0;
 }
@@ -244,26 +287,36 @@ int poll_kretprobe(struct pt_regs *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 *events = bpf_map_lookup_elem(&polling, &tid);
+	struct wait_config *c;
 	int n = KERNEL_RESULT(ctx);
 
-	if (events && n > 0 && in_target())
-		polled(*events, n);
+	if (!events || n <= 0)
+		return 0;
+	c = current_process();
+	if (c)
+		polled(c, *events, n);
 	return 0;
 }
 
-/* Readiness of any descriptor: ep_poll_callback(wait, mode, sync, key). The
- * epoll instance is not asked for: a file that a slot names is the target's.
- * A key of 0 (a state change) says "look again" to both directions. */
+/* Readiness of any descriptor: ep_poll_callback(wait, mode, sync, key), in
+ * whatever task made it ready. The epoll instance tells whose it is. A key of 0
+ * (a state change) says "look again" to both directions. */
 static __always_inline int readiness_by_epoll(void *wait, __u32 events)
 {
 	struct eppoll_entry *entry = wait - bpf_core_field_offset(struct eppoll_entry, wait);
-	struct epitem *item = BPF_CORE_READ(entry, base);
-	__u64 data = BPF_CORE_READ(item, event.data), addr = decode(data);
-	struct pd_slot *pd = bpf_map_lookup_elem(&pds, &addr);
+	struct epitem *item = READ_FIELD(eppoll_entry, entry, base);
+	__u64 epoll = (__u64)READ_FIELD(epitem, item, ep), key;
+	__u32 *process = bpf_map_lookup_elem(&epolls, &epoll);
+	struct wait_config *c = process ? config_of(*process) : NULL;
+	struct pd_slot *pd;
 
-	if (!pd || pd->file != (__u64)BPF_CORE_READ(item, ffd.file))
+	if (!c)
 		return 0;
-	if (events && !(events & BPF_CORE_READ(item, event.events)))
+	key = decode(c, READ_FIELD(epitem, item, event.data));
+	pd = bpf_map_lookup_elem(&pds, &key);
+	if (!pd || pd->file != (__u64)READ_FIELD(epitem, item, ffd.file))
+		return 0;
+	if (events && !(events & READ_FIELD(epitem, item, event.events)))
 		return 0;
 	became_ready(pd, events ? events : READS | WRITES);
 	return 0;
@@ -313,7 +366,7 @@ static __always_inline int sends(struct pd_slot *pd)
 
 	if (!pd || pd->role != ROLE_DIALED)
 		return 0;
-	count(HITS_SEND);
+	count(pd->process, HITS_SEND);
 	now_received = received(pd);
 	if (pd->owed_ns && pd->owed_received == now_received)
 		return 0;
@@ -356,25 +409,87 @@ int send_other_tracepoint(__u64 *ctx)
 	pd = descriptor_of_socket(sk);
 	if (pd && pd->inode != inode_of(sk))
 		pd = NULL; /* it served a socket that was closed */
-	if (!pd && in_target())
+	if (!pd && current_process())
 		sent_early(sk);
 	return sends(pd);
 }
 
-/* The target runs another program: nothing known about it holds any longer.
- * sched_process_exec(task, old_pid, bprm). */
-SEC("raw_tracepoint/sched_process_exec")
-int target_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct exec_record r = {.type = RECORD_EXEC};
+/* The processes that descend from recorded ones, and those themselves: the
+ * number of the recorded one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32); /* tgid, in the initial PID namespace */
+	__type(value, __u32);
+} followed SEC(".maps");
 
-	if (!in_target())
+/* A thread or a process is made: sched_process_fork(parent, child). */
+SEC("raw_tracepoint/sched_process_fork")
+int follow_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	__u32 parent = bpf_get_current_pid_tgid() >> 32, tgid = BPF_CORE_READ(child, tgid);
+	__u32 *ancestor;
+
+	if (tgid == parent)
 		return 0;
-	r.time_ns = bpf_ktime_get_ns();
-	target_tgid = 0;
-	emit(&r, sizeof(r), LOST_RING);
+	ancestor = bpf_map_lookup_elem(&followed, &parent);
+	if (ancestor)
+		bpf_map_update_elem(&followed, &tgid, ancestor, BPF_ANY);
 	return 0;
 }
+
+/* A thread ends: sched_process_exit(task). Was it the last of its process? */
+SEC("raw_tracepoint/sched_process_exit")
+int follow_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		bpf_map_delete_elem(&followed, &tgid);
+	return 0;
+}
+
+/* Tells user space at once: the program has only just begun. */
+static __always_inline void announce_exec(__u32 process, __s32 pid, __u32 ancestor)
+{
+	struct exec_record r = {
+		.header = {RECORD_EXEC, process},
+		.time_ns = bpf_ktime_get_ns(),
+		.pid = pid,
+		.ancestor = ancestor,
+	};
+
+	if (bpf_ringbuf_output(&records, &r, sizeof(r), BPF_RB_FORCE_WAKEUP))
+		count(ancestor, NO_EXEC_RECORD);
+}
+
+/* A process runs another program: nothing known about it holds any longer.
+ * sched_process_exec(task, old_pid, bprm). */
+SEC("raw_tracepoint/sched_process_exec")
+int follow_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 *ancestor = bpf_map_lookup_elem(&followed, &tgid);
+	struct wait_config *c = current_process();
+
+	if (c) {
+		c->tgid = 0;
+		bpf_map_delete_elem(&targets, &tgid);
+	}
+	if (c || ancestor)
+		announce_exec(c ? c->process : 0, thread_id(), ancestor ? *ancestor : 0);
+	return 0;
+}
+
+/* What find_target looks for, set by user space: a process by its PID in the
+ * tracer's PID namespace, its number, whether it is to be recorded from now on,
+ * and its netpoller's descriptor, -1 if that is not known. */
+__s32 wanted_pid;
+__u32 wanted_process;
+__u8 wanted_begins;
+__s32 wanted_epfd;
 
 /* How deep in PID namespaces a task is; 0 is the initial one. */
 static __always_inline __u32 pid_level(struct task_struct *task)
@@ -383,42 +498,81 @@ static __always_inline __u32 pid_level(struct task_struct *task)
 }
 
 /* The reader of the iterator is the tracer, so the current task tells at which
- * level of PID namespaces config.pid counts. */
-static __always_inline int is_target(struct task_struct *task)
+ * level of PID namespaces wanted_pid counts. */
+static __always_inline int is_wanted(struct task_struct *task)
 {
 	struct task_struct *tracer = (struct task_struct *)bpf_get_current_task();
 	struct pid *pid = BPF_CORE_READ(task, thread_pid), *ours = BPF_CORE_READ(tracer, thread_pid);
 	unsigned int level = pid_level(tracer);
 	struct upid upid, our_upid;
 
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || BPF_CORE_READ(pid, level) < level)
+	if (BPF_CORE_READ(pid, level) < level)
 		return 0;
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]);
 	bpf_core_read(&our_upid, sizeof(our_upid), &ours->numbers[level]);
-	return upid.nr == config.pid && upid.ns == our_upid.ns;
+	return upid.nr == wanted_pid && upid.ns == our_upid.ns;
 }
 
-/* Visits the open files of every task once: learns which task is the target,
- * and what those of its descriptors are that user space put into polled_fds. */
+/* A child of a followed process that ran before that was followed. */
+static __always_inline void found_child(struct task_struct *task, __u32 tgid)
+{
+	__u32 parent = BPF_CORE_READ(task, real_parent, tgid);
+	__u32 *ancestor = bpf_map_lookup_elem(&followed, &parent);
+
+	if (ancestor && !bpf_map_update_elem(&followed, &tgid, ancestor, BPF_NOEXIST))
+		announce_exec(0, pid_for_tracer(BPF_CORE_READ(task, thread_pid)), *ancestor);
+}
+
+/* From here on programs know the process by its thread group. */
+static __always_inline void found_target(struct wait_config *c, __u32 tgid)
+{
+	__u32 process = c->process;
+
+	if (c->tgid == tgid)
+		return;
+	c->tgid = tgid;
+	bpf_map_update_elem(&targets, &tgid, &process, BPF_ANY);
+	bpf_map_update_elem(&followed, &tgid, &process, BPF_ANY);
+}
+
+/* Visits the open files of every task once: learns which task is the wanted
+ * process, and what those of its descriptors are that user space put into
+ * polled_fds. */
 SEC("iter/task_file")
 int find_target(struct bpf_iter__task_file *ctx)
 {
 	static const struct pd_slot empty = {};
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	__u32 fd = ctx->fd;
 	struct polled_fd *polled;
+	struct wait_config *c;
 	struct pd_slot *pd;
+	__u32 fd = ctx->fd, tgid;
 	__u64 key;
 
-	if (!task || !file || !is_target(task))
+	if (!task || !file)
 		return 0;
-	target_tgid = BPF_CORE_READ(task, tgid);
 	tracer_level = pid_level((struct task_struct *)bpf_get_current_task());
+	tgid = BPF_CORE_READ(task, tgid);
+	if (tgid != BPF_CORE_READ(task, pid))
+		return 0;
+	if (!is_wanted(task)) {
+		found_child(task, tgid);
+		return 0;
+	}
+	c = config_of(wanted_process);
+	if (!c)
+		return 0;
+	if (wanted_begins)
+		found_target(c, tgid);
+	if (c->tgid != tgid)
+		return 0; /* it runs another program meanwhile */
+	if ((__s32)fd == wanted_epfd)
+		set_epoll(c, file);
 	polled = bpf_map_lookup_elem(&polled_fds, &fd);
 	if (!polled)
 		return 0;
-	key = polled->pd;
+	key = key_of(wanted_process, polled->pd);
 	if (bpf_map_update_elem(&pds, &key, &empty, BPF_NOEXIST))
 		return 0; /* a park was quicker, or there is no room */
 	pd = bpf_map_lookup_elem(&pds, &key);

@@ -28,12 +28,13 @@ const (
 	WaitsCounterLOST_RING        WaitsCounter = 9
 	WaitsCounterLOST_SLOT        WaitsCounter = 10
 	WaitsCounterLOST_RESUME      WaitsCounter = 11
-	WaitsCounterMOVED_ON         WaitsCounter = 12
+	WaitsCounterREPLACED         WaitsCounter = 12
 	WaitsCounterNO_STACK_ROOM    WaitsCounter = 13
 	WaitsCounterNO_FD_ROOM       WaitsCounter = 14
 	WaitsCounterNO_SOCKET_RECORD WaitsCounter = 15
 	WaitsCounterNO_GOID          WaitsCounter = 16
-	WaitsCounterCOUNTERS         WaitsCounter = 17
+	WaitsCounterNO_EXEC_RECORD   WaitsCounter = 17
+	WaitsCounterCOUNTERS         WaitsCounter = 18
 )
 
 type WaitsEarlySend struct {
@@ -43,10 +44,11 @@ type WaitsEarlySend struct {
 }
 
 type WaitsExecRecord struct {
-	_      structs.HostLayout
-	Type   uint32
-	Pad    uint32
-	TimeNs uint64
+	_        structs.HostLayout
+	Header   WaitsRecordHeader
+	TimeNs   uint64
+	Pid      int32
+	Ancestor uint32
 }
 
 type WaitsFdKind uint32
@@ -70,6 +72,13 @@ const (
 	WaitsFdRoleROLE_DIALED    WaitsFdRole = 1
 	WaitsFdRoleROLE_ACCEPTED  WaitsFdRole = 2
 	WaitsFdRoleROLE_LISTENING WaitsFdRole = 3
+)
+
+type WaitsMode uint32
+
+const (
+	WaitsModeMODE_IO  WaitsMode = 1
+	WaitsModeMODE_ALL WaitsMode = 2
 )
 
 type WaitsPdSlot struct {
@@ -98,13 +107,25 @@ type WaitsPdSlot struct {
 	Kind         uint8
 	Role         uint8
 	Announced    uint8
-	Pad          [5]uint8
+	Pad          uint8
+	Process      uint32
 }
 
 type WaitsPolledFd struct {
 	_     structs.HostLayout
 	Pd    uint64
 	Fdseq uint64
+}
+
+type WaitsProcessCounts struct {
+	_  structs.HostLayout
+	Of [18]uint64
+}
+
+type WaitsRecordHeader struct {
+	_       structs.HostLayout
+	Type    uint32
+	Process uint32
 }
 
 type WaitsRecordType uint32
@@ -140,15 +161,16 @@ type WaitsSlot struct {
 	Write       uint8
 	Traceskip   uint8
 	Flags       uint8
-	Pad         [2]uint8
+	ModeChanges uint8
+	Pad         uint8
 }
 
 type WaitsSocketRecord struct {
 	_            structs.HostLayout
-	Type         uint32
-	Gen          uint32
+	Header       WaitsRecordHeader
 	Pd           uint64
 	Inode        uint64
+	Gen          uint32
 	Fd           int32
 	LocalPort    uint16
 	PeerPort     uint16
@@ -157,7 +179,7 @@ type WaitsSocketRecord struct {
 	Ipv6         uint8
 	LocalNameLen uint8
 	PeerNameLen  uint8
-	Pad          [3]uint8
+	Pad          [7]uint8
 	Local        [16]uint8
 	Peer         [16]uint8
 	LocalName    [108]uint8
@@ -165,13 +187,18 @@ type WaitsSocketRecord struct {
 }
 
 type WaitsStack struct {
-	_      structs.HostLayout
-	Frames uint64
-	Pcs    [96]uint64
+	_       structs.HostLayout
+	Frames  uint32
+	Process uint32
+	Pcs     [96]uint64
 }
 
 type WaitsWaitConfig struct {
 	_                structs.HostLayout
+	Process          uint32
+	Tgid             uint32
+	Epoll            uint64
+	Epfd             uint64
 	G_m              uint32
 	G_goid           uint32
 	G_startpc        uint32
@@ -192,13 +219,11 @@ type WaitsWaitConfig struct {
 	EpollShl         uint32
 	EpollSigned      uint32
 	EpollTagBits     uint32
-	Pid              int32
-	Stacks           uint8
-	OnlyIo           uint8
+	Mode             uint8
+	ModeChanges      uint8
 	ReadinessByEpoll uint8
 	TraceskipOff     uint8
-	SendsSeen        uint8
-	_                [3]byte
+	Pad              [4]uint8
 }
 
 type WaitsWaitFlag uint32
@@ -234,11 +259,7 @@ const (
 
 type WaitsWaitRecord struct {
 	_           structs.HostLayout
-	Type        uint32
-	Reason      uint8
-	Op          uint8
-	Outcome     uint8
-	Flags       uint8
+	Header      WaitsRecordHeader
 	G           uint64
 	Goid        uint64
 	StartPc     uint64
@@ -257,7 +278,10 @@ type WaitsWaitRecord struct {
 	RttUs       uint32
 	MinRttUs    uint32
 	Retransmits uint32
-	Pad         uint32
+	Reason      uint8
+	Op          uint8
+	Outcome     uint8
+	Flags       uint8
 }
 
 type WaitsWindow struct {
@@ -270,8 +294,11 @@ type WaitsWindow struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	WaitsMapConfigs              = "configs"
 	WaitsMapCounters             = "counters"
 	WaitsMapEarlySends           = "early_sends"
+	WaitsMapEpolls               = "epolls"
+	WaitsMapFollowed             = "followed"
 	WaitsMapNothing              = "nothing"
 	WaitsMapPds                  = "pds"
 	WaitsMapPolledFds            = "polled_fds"
@@ -281,12 +308,16 @@ const (
 	WaitsMapSlots                = "slots"
 	WaitsMapSockets              = "sockets"
 	WaitsMapStacks               = "stacks"
+	WaitsMapTargets              = "targets"
 	WaitsMapWindows              = "windows"
 	WaitsProgAllExecute          = "all_execute"
 	WaitsProgAllNetpoll          = "all_netpoll"
 	WaitsProgAllPark             = "all_park"
 	WaitsProgAllReady            = "all_ready"
 	WaitsProgFindTarget          = "find_target"
+	WaitsProgFollowExec          = "follow_exec"
+	WaitsProgFollowExit          = "follow_exit"
+	WaitsProgFollowFork          = "follow_fork"
 	WaitsProgIoGoready           = "io_goready"
 	WaitsProgIoPark              = "io_park"
 	WaitsProgIoResume            = "io_resume"
@@ -304,12 +335,13 @@ const (
 	WaitsProgSendTcpFentry       = "send_tcp_fentry"
 	WaitsProgSendTcpKprobe       = "send_tcp_kprobe"
 	WaitsProgSendTcpTracepoint   = "send_tcp_tracepoint"
-	WaitsProgTargetExec          = "target_exec"
-	WaitsVarConfig               = "config"
+	WaitsVarCaptureStacks        = "capture_stacks"
 	WaitsVarExportedCounter      = "exported_counter"
 	WaitsVarExportedExecRecord   = "exported_exec_record"
 	WaitsVarExportedFdKind       = "exported_fd_kind"
 	WaitsVarExportedFdRole       = "exported_fd_role"
+	WaitsVarExportedMode         = "exported_mode"
+	WaitsVarExportedRecordHeader = "exported_record_header"
 	WaitsVarExportedRecordType   = "exported_record_type"
 	WaitsVarExportedSends        = "exported_sends"
 	WaitsVarExportedSocketRecord = "exported_socket_record"
@@ -317,9 +349,14 @@ const (
 	WaitsVarExportedWaitOp       = "exported_wait_op"
 	WaitsVarExportedWaitOutcome  = "exported_wait_outcome"
 	WaitsVarExportedWaitRecord   = "exported_wait_record"
+	WaitsVarHaveCookies          = "have_cookies"
 	WaitsVarNever                = "never"
-	WaitsVarTargetTgid           = "target_tgid"
+	WaitsVarSendsSeen            = "sends_seen"
 	WaitsVarTracerLevel          = "tracer_level"
+	WaitsVarWantedBegins         = "wanted_begins"
+	WaitsVarWantedEpfd           = "wanted_epfd"
+	WaitsVarWantedPid            = "wanted_pid"
+	WaitsVarWantedProcess        = "wanted_process"
 )
 
 // LoadWaits returns the embedded CollectionSpec for Waits.
@@ -369,6 +406,9 @@ type WaitsProgramSpecs struct {
 	AllPark             *ebpf.ProgramSpec `ebpf:"all_park"`
 	AllReady            *ebpf.ProgramSpec `ebpf:"all_ready"`
 	FindTarget          *ebpf.ProgramSpec `ebpf:"find_target"`
+	FollowExec          *ebpf.ProgramSpec `ebpf:"follow_exec"`
+	FollowExit          *ebpf.ProgramSpec `ebpf:"follow_exit"`
+	FollowFork          *ebpf.ProgramSpec `ebpf:"follow_fork"`
 	IoGoready           *ebpf.ProgramSpec `ebpf:"io_goready"`
 	IoPark              *ebpf.ProgramSpec `ebpf:"io_park"`
 	IoResume            *ebpf.ProgramSpec `ebpf:"io_resume"`
@@ -386,15 +426,17 @@ type WaitsProgramSpecs struct {
 	SendTcpFentry       *ebpf.ProgramSpec `ebpf:"send_tcp_fentry"`
 	SendTcpKprobe       *ebpf.ProgramSpec `ebpf:"send_tcp_kprobe"`
 	SendTcpTracepoint   *ebpf.ProgramSpec `ebpf:"send_tcp_tracepoint"`
-	TargetExec          *ebpf.ProgramSpec `ebpf:"target_exec"`
 }
 
 // WaitsMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WaitsMapSpecs struct {
+	Configs    *ebpf.MapSpec `ebpf:"configs"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	EarlySends *ebpf.MapSpec `ebpf:"early_sends"`
+	Epolls     *ebpf.MapSpec `ebpf:"epolls"`
+	Followed   *ebpf.MapSpec `ebpf:"followed"`
 	Nothing    *ebpf.MapSpec `ebpf:"nothing"`
 	Pds        *ebpf.MapSpec `ebpf:"pds"`
 	PolledFds  *ebpf.MapSpec `ebpf:"polled_fds"`
@@ -404,6 +446,7 @@ type WaitsMapSpecs struct {
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
 	Stacks     *ebpf.MapSpec `ebpf:"stacks"`
+	Targets    *ebpf.MapSpec `ebpf:"targets"`
 	Windows    *ebpf.MapSpec `ebpf:"windows"`
 }
 
@@ -411,11 +454,13 @@ type WaitsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WaitsVariableSpecs struct {
-	Config               *ebpf.VariableSpec `ebpf:"config"`
+	CaptureStacks        *ebpf.VariableSpec `ebpf:"capture_stacks"`
 	ExportedCounter      *ebpf.VariableSpec `ebpf:"exported_counter"`
 	ExportedExecRecord   *ebpf.VariableSpec `ebpf:"exported_exec_record"`
 	ExportedFdKind       *ebpf.VariableSpec `ebpf:"exported_fd_kind"`
 	ExportedFdRole       *ebpf.VariableSpec `ebpf:"exported_fd_role"`
+	ExportedMode         *ebpf.VariableSpec `ebpf:"exported_mode"`
+	ExportedRecordHeader *ebpf.VariableSpec `ebpf:"exported_record_header"`
 	ExportedRecordType   *ebpf.VariableSpec `ebpf:"exported_record_type"`
 	ExportedSends        *ebpf.VariableSpec `ebpf:"exported_sends"`
 	ExportedSocketRecord *ebpf.VariableSpec `ebpf:"exported_socket_record"`
@@ -423,9 +468,14 @@ type WaitsVariableSpecs struct {
 	ExportedWaitOp       *ebpf.VariableSpec `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.VariableSpec `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.VariableSpec `ebpf:"exported_wait_record"`
+	HaveCookies          *ebpf.VariableSpec `ebpf:"have_cookies"`
 	Never                *ebpf.VariableSpec `ebpf:"never"`
-	TargetTgid           *ebpf.VariableSpec `ebpf:"target_tgid"`
+	SendsSeen            *ebpf.VariableSpec `ebpf:"sends_seen"`
 	TracerLevel          *ebpf.VariableSpec `ebpf:"tracer_level"`
+	WantedBegins         *ebpf.VariableSpec `ebpf:"wanted_begins"`
+	WantedEpfd           *ebpf.VariableSpec `ebpf:"wanted_epfd"`
+	WantedPid            *ebpf.VariableSpec `ebpf:"wanted_pid"`
+	WantedProcess        *ebpf.VariableSpec `ebpf:"wanted_process"`
 }
 
 // WaitsObjects contains all objects after they have been loaded into the kernel.
@@ -448,8 +498,11 @@ func (o *WaitsObjects) Close() error {
 //
 // It can be passed to LoadWaitsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WaitsMaps struct {
+	Configs    *ebpf.Map `ebpf:"configs"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	EarlySends *ebpf.Map `ebpf:"early_sends"`
+	Epolls     *ebpf.Map `ebpf:"epolls"`
+	Followed   *ebpf.Map `ebpf:"followed"`
 	Nothing    *ebpf.Map `ebpf:"nothing"`
 	Pds        *ebpf.Map `ebpf:"pds"`
 	PolledFds  *ebpf.Map `ebpf:"polled_fds"`
@@ -459,13 +512,17 @@ type WaitsMaps struct {
 	Slots      *ebpf.Map `ebpf:"slots"`
 	Sockets    *ebpf.Map `ebpf:"sockets"`
 	Stacks     *ebpf.Map `ebpf:"stacks"`
+	Targets    *ebpf.Map `ebpf:"targets"`
 	Windows    *ebpf.Map `ebpf:"windows"`
 }
 
 func (m *WaitsMaps) Close() error {
 	return _WaitsClose(
+		m.Configs,
 		m.Counters,
 		m.EarlySends,
+		m.Epolls,
+		m.Followed,
 		m.Nothing,
 		m.Pds,
 		m.PolledFds,
@@ -475,6 +532,7 @@ func (m *WaitsMaps) Close() error {
 		m.Slots,
 		m.Sockets,
 		m.Stacks,
+		m.Targets,
 		m.Windows,
 	)
 }
@@ -483,11 +541,13 @@ func (m *WaitsMaps) Close() error {
 //
 // It can be passed to LoadWaitsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WaitsVariables struct {
-	Config               *ebpf.Variable `ebpf:"config"`
+	CaptureStacks        *ebpf.Variable `ebpf:"capture_stacks"`
 	ExportedCounter      *ebpf.Variable `ebpf:"exported_counter"`
 	ExportedExecRecord   *ebpf.Variable `ebpf:"exported_exec_record"`
 	ExportedFdKind       *ebpf.Variable `ebpf:"exported_fd_kind"`
 	ExportedFdRole       *ebpf.Variable `ebpf:"exported_fd_role"`
+	ExportedMode         *ebpf.Variable `ebpf:"exported_mode"`
+	ExportedRecordHeader *ebpf.Variable `ebpf:"exported_record_header"`
 	ExportedRecordType   *ebpf.Variable `ebpf:"exported_record_type"`
 	ExportedSends        *ebpf.Variable `ebpf:"exported_sends"`
 	ExportedSocketRecord *ebpf.Variable `ebpf:"exported_socket_record"`
@@ -495,9 +555,14 @@ type WaitsVariables struct {
 	ExportedWaitOp       *ebpf.Variable `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.Variable `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.Variable `ebpf:"exported_wait_record"`
+	HaveCookies          *ebpf.Variable `ebpf:"have_cookies"`
 	Never                *ebpf.Variable `ebpf:"never"`
-	TargetTgid           *ebpf.Variable `ebpf:"target_tgid"`
+	SendsSeen            *ebpf.Variable `ebpf:"sends_seen"`
 	TracerLevel          *ebpf.Variable `ebpf:"tracer_level"`
+	WantedBegins         *ebpf.Variable `ebpf:"wanted_begins"`
+	WantedEpfd           *ebpf.Variable `ebpf:"wanted_epfd"`
+	WantedPid            *ebpf.Variable `ebpf:"wanted_pid"`
+	WantedProcess        *ebpf.Variable `ebpf:"wanted_process"`
 }
 
 // WaitsPrograms contains all programs after they have been loaded into the kernel.
@@ -509,6 +574,9 @@ type WaitsPrograms struct {
 	AllPark             *ebpf.Program `ebpf:"all_park"`
 	AllReady            *ebpf.Program `ebpf:"all_ready"`
 	FindTarget          *ebpf.Program `ebpf:"find_target"`
+	FollowExec          *ebpf.Program `ebpf:"follow_exec"`
+	FollowExit          *ebpf.Program `ebpf:"follow_exit"`
+	FollowFork          *ebpf.Program `ebpf:"follow_fork"`
 	IoGoready           *ebpf.Program `ebpf:"io_goready"`
 	IoPark              *ebpf.Program `ebpf:"io_park"`
 	IoResume            *ebpf.Program `ebpf:"io_resume"`
@@ -526,7 +594,6 @@ type WaitsPrograms struct {
 	SendTcpFentry       *ebpf.Program `ebpf:"send_tcp_fentry"`
 	SendTcpKprobe       *ebpf.Program `ebpf:"send_tcp_kprobe"`
 	SendTcpTracepoint   *ebpf.Program `ebpf:"send_tcp_tracepoint"`
-	TargetExec          *ebpf.Program `ebpf:"target_exec"`
 }
 
 func (p *WaitsPrograms) Close() error {
@@ -536,6 +603,9 @@ func (p *WaitsPrograms) Close() error {
 		p.AllPark,
 		p.AllReady,
 		p.FindTarget,
+		p.FollowExec,
+		p.FollowExit,
+		p.FollowFork,
 		p.IoGoready,
 		p.IoPark,
 		p.IoResume,
@@ -553,7 +623,6 @@ func (p *WaitsPrograms) Close() error {
 		p.SendTcpFentry,
 		p.SendTcpKprobe,
 		p.SendTcpTracepoint,
-		p.TargetExec,
 	)
 }
 

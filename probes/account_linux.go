@@ -3,42 +3,87 @@ package probes
 import (
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// account tells what was lost and what the probes cost since the last time.
-func (r *Recorder) account(sink wait.Sink) error {
-	c, err := r.counted()
-	if err != nil {
-		return err
-	}
-	for _, s := range shortfalls {
-		delta := c[s.counter] - r.reported[s.counter]
-		if delta == 0 {
-			continue
+// accountAll tells what was lost and what the probes cost since the last time,
+// and cleans up after the processes that left.
+func (r *Recorder) accountAll(sink wait.Sink) error {
+	for _, t := range r.all() {
+		if !t.taking.TryLock() {
+			continue // it is being added
 		}
-		if s.kind == wait.EventLost {
-			r.lost.Add(delta)
-		}
-		if err := sink.Event(r.event(s.kind, delta, wait.Unmeasured, s.note)); err != nil {
+		err := r.account(t, sink)
+		t.taking.Unlock()
+		if err != nil {
 			return err
 		}
 	}
 	if err := r.accountSkipped(sink); err != nil {
 		return err
 	}
+	if err := r.noticeExecs(sink); err != nil {
+		return err
+	}
+	if len(r.gone) == 0 {
+		return nil
+	}
+	gone := r.gone
+	r.gone = make(map[uint32]bool)
+	return r.machine.sweep(gone)
+}
+
+// account tells it of one process. The caller holds taking.
+func (r *Recorder) account(t *traced, sink wait.Sink) error {
+	c, err := r.counted(t)
+	if err != nil {
+		return err
+	}
+	for _, s := range shortfalls {
+		delta := c[s.counter] - t.reported[s.counter]
+		if delta == 0 {
+			continue
+		}
+		if s.kind == wait.EventLost {
+			r.lost.Add(delta)
+		}
+		if err := sink.Event(t.event(s.kind, delta, wait.Unmeasured, s.note, nil)); err != nil {
+			return err
+		}
+	}
 	if err := r.completePrice(); err != nil {
 		return err
 	}
-	hits := c.sum(uprobeHits) - r.reported.sum(uprobeHits)
-	cost := r.price.of(&c) - r.price.of(&r.reported)
-	r.reported = c
-	r.hits.Add(hits)
-	r.cost.Add(int64(cost))
-	return sink.Event(r.event(wait.EventOverhead, hits, cost, r.price.String()))
+	hits := c.sum(uprobeHits) - t.reported.sum(uprobeHits)
+	cost := costOf(r.price, &c) - costOf(r.price, &t.reported)
+	t.reported = c
+	t.hits.Add(hits)
+	t.cost.Add(int64(cost))
+	price := r.price
+	return sink.Event(t.event(wait.EventOverhead, hits, cost, "", &price))
+}
+
+// noticeExecs ends the part of processes that run another program, where the
+// record that says so was lost.
+func (r *Recorder) noticeExecs(sink wait.Sink) error {
+	for _, t := range r.all() {
+		c, err := r.machine.config(t.number)
+		if err != nil {
+			return err
+		}
+		if c.Tgid != 0 || !t.taking.TryLock() {
+			continue
+		}
+		t.taking.Unlock()
+		if err := r.drainPresent(sink); err != nil {
+			return err
+		}
+		if err := r.execed(t, sink); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // skippedNote says what it means that the kernel did not run a program.
@@ -48,11 +93,8 @@ const skippedNote = "runs of probes that the kernel skipped, since the same proc
 // should have: it does not let some sorts of programs interrupt each other.
 func (r *Recorder) accountSkipped(sink wait.Sink) error {
 	var skipped uint64
-	for _, p := range append(r.uprobePrograms(), r.hookPrograms()...) {
-		// A program that is not there, or cannot be asked, is left out.
-		if p == nil {
-			continue
-		}
+	for _, p := range append(r.machine.programs(uprobePrograms()), r.machine.programs(r.plan.hookPrograms())...) {
+		// A program that cannot be asked is left out.
 		if stats, err := p.Stats(); err == nil {
 			skipped += stats.RecursionMisses
 		}
@@ -62,7 +104,9 @@ func (r *Recorder) accountSkipped(sink wait.Sink) error {
 	if delta == 0 {
 		return nil
 	}
-	return sink.Event(r.event(wait.EventIncomplete, delta, wait.Unmeasured, skippedNote))
+	return sink.Event(&wait.Event{
+		Kind: wait.EventIncomplete, Start: time.Now().UnixNano(), Duration: wait.Unmeasured, Count: delta, Note: skippedNote,
+	})
 }
 
 // completePrice waits for the calibration.
@@ -77,78 +121,83 @@ func (r *Recorder) completePrice() error {
 	return nil
 }
 
-func (r *Recorder) uprobePrograms() []*ebpf.Program {
-	var programs []*ebpf.Program
-	for _, name := range programsAt(r.places()) {
-		programs = append(programs, r.collection.Programs[name])
-	}
-	return programs
-}
-
-func (r *Recorder) hookPrograms() []*ebpf.Program {
-	var programs []*ebpf.Program
-	for _, h := range r.plan.hooks {
-		for _, p := range h.programs {
-			programs = append(programs, r.collection.Programs[p.name])
-		}
-	}
-	return programs
-}
-
-func (r *Recorder) event(kind wait.EventKind, count uint64, duration time.Duration, note string) *wait.Event {
-	return &wait.Event{
-		Kind: kind, Start: monotonicNow() + r.decoder.wallOffset, Duration: duration,
-		Count: count, Process: r.decoder.process, Note: note,
-	}
-}
-
-// counted is what the kernel side counted, and what was found to be missing
-// when waits were taken over.
-func (r *Recorder) counted() (counts, error) {
-	c, err := readCounts(r.collection.Maps[bpf.WaitsMapCounters])
+// counted is what the kernel side counted of a process, and what was found to
+// be missing when waits were taken over.
+func (r *Recorder) counted(t *traced) (counts, error) {
+	c, err := r.machine.counts(t.number)
 	if err != nil {
 		return c, err
 	}
-	c[bpf.WaitsCounterLOST_SLOT] += r.adoption.noRoom
-	c[bpf.WaitsCounterNO_FD_ROOM] += r.adoption.noDescriptor
+	c[bpf.WaitsCounterLOST_SLOT] += t.adoption.noRoom.Load()
+	c[bpf.WaitsCounterNO_FD_ROOM] += t.adoption.noDescriptor.Load()
 	return c, nil
 }
 
-// Counts are the books of a recording. Once it has ended, these hold:
+// Counts tell what became of every wait. Once a recording in which no mode
+// changed has ended, these hold:
 //
-//	Ends = waits delivered + Phantoms + LostRing
-//	Parks + Adopted = Ends + waits delivered as open + OpenPhantoms + MovedOn + LostSlot + LostResume + NoGoid
+//	Ends = waits delivered + StaleEnded + LostRing
+//	Parks + Adopted = Ends + waits delivered as open + StaleOpen + Replaced + LostSlot + LostResume + NoGoid
+//
+// where the waits of processes that ended are not delivered as open.
 type Counts struct {
 	Parks   uint64 // seen by a probe
 	Adopted uint64 // under way when the recording began
 	Ends    uint64 // seen by a probe
 
-	// Of the adopted: the goroutine had gone on before it was entered. Phantoms
-	// ended, OpenPhantoms did not, MovedOn were replaced by a park.
-	Phantoms, OpenPhantoms, MovedOn uint64
+	// Of the adopted: the goroutine had moved on before it was entered.
+	// StaleEnded ended, StaleOpen did not, Replaced were replaced by a park.
+	StaleEnded, StaleOpen, Replaced uint64
 
 	LostRing, LostSlot, LostResume, NoGoid uint64 // waits
 	NoStackRoom, NoFDRoom, NoSocketRecord  uint64 // waits that lack something
 }
 
-// Counts reads the books.
+// Counts reads the counts of all processes, those that left included.
 func (r *Recorder) Counts() (Counts, error) {
-	c, err := r.counted()
-	return Counts{
-		Parks:   c[bpf.WaitsCounterHITS_PARK],
-		Adopted: r.adoption.entered + r.adoption.noRoom,
-		Ends:    c[bpf.WaitsCounterENDS],
+	r.mu.Lock()
+	sum := r.left
+	r.mu.Unlock()
+	for _, t := range r.all() {
+		if err := r.total(t, &sum); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
 
-		Phantoms:     r.adoption.phantoms,
-		OpenPhantoms: r.adoption.openPhantoms,
-		MovedOn:      c[bpf.WaitsCounterMOVED_ON],
+// countLeft keeps the counts of a process that leaves.
+func (r *Recorder) countLeft(t *traced) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total(t, &r.left)
+}
 
-		LostRing:       c[bpf.WaitsCounterLOST_RING],
-		LostSlot:       c[bpf.WaitsCounterLOST_SLOT],
-		LostResume:     c[bpf.WaitsCounterLOST_RESUME],
-		NoGoid:         c[bpf.WaitsCounterNO_GOID],
-		NoStackRoom:    c[bpf.WaitsCounterNO_STACK_ROOM],
-		NoFDRoom:       c[bpf.WaitsCounterNO_FD_ROOM],
-		NoSocketRecord: c[bpf.WaitsCounterNO_SOCKET_RECORD],
-	}, err
+// total adds the counts of a process to a sum.
+func (r *Recorder) total(t *traced, sum *Counts) error {
+	c, err := r.counted(t)
+	if err != nil {
+		return err
+	}
+	sum.Adopted += t.adoption.entered.Load() + t.adoption.noRoom.Load()
+	sum.StaleEnded += t.adoption.staleEnded.Load()
+	sum.StaleOpen += t.adoption.staleOpen.Load()
+	for _, of := range []struct {
+		sum     *uint64
+		counter bpf.WaitsCounter
+	}{
+		{&sum.Parks, bpf.WaitsCounterHITS_PARK},
+		{&sum.Ends, bpf.WaitsCounterENDS},
+		{&sum.Replaced, bpf.WaitsCounterREPLACED},
+		{&sum.LostRing, bpf.WaitsCounterLOST_RING},
+		{&sum.LostSlot, bpf.WaitsCounterLOST_SLOT},
+		{&sum.LostResume, bpf.WaitsCounterLOST_RESUME},
+		{&sum.NoGoid, bpf.WaitsCounterNO_GOID},
+		{&sum.NoStackRoom, bpf.WaitsCounterNO_STACK_ROOM},
+		{&sum.NoFDRoom, bpf.WaitsCounterNO_FD_ROOM},
+		{&sum.NoSocketRecord, bpf.WaitsCounterNO_SOCKET_RECORD},
+	} {
+		*of.sum += c[of.counter]
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -11,77 +12,93 @@ import (
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// adoption counts what came of taking over the waits that were under way.
+// adoption is what came of taking over the waits that were under way.
 type adoption struct {
-	entered      uint64 // slots
-	noRoom       uint64 // waits for which there was no slot
-	noDescriptor uint64 // waits, delivered, of which it is not known what they are for
-	phantoms     uint64 // see Counts
-	openPhantoms uint64
+	epfd int // the netpoller's descriptor, from a snapshot; -1 if not known
+	// stale are the goroutines that had moved on before they were entered: their
+	// goid by the key of g.
+	stale map[uint64]uint64
+
+	entered      atomic.Uint64 // slots
+	noRoom       atomic.Uint64 // waits for which there was no slot
+	noDescriptor atomic.Uint64 // waits, delivered, of which it is not known what they are for
+	staleEnded   atomic.Uint64 // stale slots that ended; see Counts
+	staleOpen    atomic.Uint64
 }
 
-// Adopt takes over the waits that began before the probes were attached, so
-// that their ends are recorded and those that do not end are reported as open.
+// adopt takes over the waits that are under way, so that their ends are
+// recorded and those that do not end are reported as open. Their beginning is
+// not known: they count from since on. The caller holds taking.
 //
 // The kernel side is at work meanwhile, hence the order: a goroutine is entered
 // only where it has no slot yet, and looked at again afterwards. One that had
 // moved on in between may have left a slot behind that is open although it runs;
-// such a phantom cannot be taken out again without racing against its next
-// park, so it is remembered, and what comes of it is dropped.
-func (r *Recorder) Adopt(before *process.Snapshot) error {
-	waiting := r.adoptable(before)
-	if err := r.describeDescriptors(waiting); err != nil {
-		return err
-	}
-	entered, err := r.enter(waiting)
+// such a stale entry cannot be taken out again without racing against the
+// goroutine's next park, so it is remembered, and what comes of it is dropped.
+func (r *Recorder) adopt(t *traced, since int64) error {
+	snapshot, err := t.target.Process.Goroutines(t.binary.Binary)
 	if err != nil {
 		return err
 	}
-	return r.findPhantoms(entered)
+	return r.adoptFrom(t, snapshot, since)
 }
 
-func (r *Recorder) findPhantoms(entered []*process.Goroutine) error {
+// adoptFrom takes over what waits in a snapshot.
+func (r *Recorder) adoptFrom(t *traced, before *process.Snapshot, since int64) error {
+	waiting := t.adoptable(before)
+	if err := r.describeDescriptors(t, waiting, before.EpFD); err != nil {
+		return err
+	}
+	entered, err := r.enter(t, waiting, since)
+	if err != nil {
+		return err
+	}
+	return t.findStale(entered)
+}
+
+func (t *traced) findStale(entered []*process.Goroutine) error {
 	addrs := make([]uint64, len(entered))
 	for i, g := range entered {
 		addrs[i] = g.Addr
 	}
-	states, err := r.target.Process.States(r.target.Layout, addrs)
+	states, err := t.target.Process.States(t.target.Layout, addrs)
 	if err != nil {
 		return fmt.Errorf("looking at the waiting goroutines again: %w", err)
 	}
-	r.phantoms = make(map[uint64]uint64)
+	if t.adoption.stale == nil {
+		t.adoption.stale = make(map[uint64]uint64)
+	}
 	for i, g := range entered {
 		if now := states[i]; !waits(now.Status) || now.Goid != g.Goid || now.WaitReason != g.WaitReason {
-			r.phantoms[g.Addr] = g.Goid
+			t.adoption.stale[keyOf(t.number, g.Addr)] = g.Goid
 		}
 	}
 	return nil
 }
 
-// phantom tells whether a wait comes of a goroutine that had moved on before
+// isStale tells whether a wait comes of a goroutine that had moved on before
 // its slot was entered.
-func (r *Recorder) phantom(g, goid uint64, flags uint8) bool {
-	return has(flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE) && r.phantoms[g] == goid
+func (t *traced) isStale(g, goid uint64, flags uint8) bool {
+	return has(flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE) && t.adoption.stale[g] == goid
 }
 
 // countDescriptor counts a wait that is delivered without its descriptor. Before
-// that it may turn out a phantom: of a goroutine whose descriptor was closed
+// that it may turn out to be stale: of a goroutine whose descriptor was closed
 // while its wait was taken over.
-func (r *Recorder) countDescriptor(flags uint8, pd uint64, gen uint32) {
+func (t *traced) countDescriptor(flags uint8, pd uint64, gen uint32) {
 	if has(flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE) && pd != 0 && gen == 0 {
-		r.adoption.noDescriptor++
+		t.adoption.noDescriptor.Add(1)
 	}
 }
 
 // adoptable are the goroutines whose end of waiting the mode's probes will see.
-func (r *Recorder) adoptable(s *process.Snapshot) []*process.Goroutine {
+func (t *traced) adoptable(s *process.Snapshot) []*process.Goroutine {
 	var waiting []*process.Goroutine
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
-		if waits(g.Status) && (r.plan.Mode == wait.ModeAll || g.PollDesc != 0) {
+		if waits(g.Status) && (t.mode.everyPark || g.PollDesc != 0) {
 			waiting = append(waiting, g)
 		}
 	}
@@ -91,86 +108,92 @@ func (r *Recorder) adoptable(s *process.Snapshot) []*process.Goroutine {
 func waits(s process.GoroutineStatus) bool { return s == process.GWaiting || s == process.GLeaked }
 
 // describeDescriptors has the kernel side look at the descriptors.
-func (r *Recorder) describeDescriptors(waiting []*process.Goroutine) error {
-	fds := r.collection.Maps[bpf.WaitsMapPolledFds]
+func (r *Recorder) describeDescriptors(t *traced, waiting []*process.Goroutine, epfd int) error {
+	fds := r.machine.collection.Maps[bpf.WaitsMapPolledFds]
+	var put []uint32
 	for _, g := range waiting {
 		if g.PollDesc == 0 {
 			continue
 		}
-		polled := bpf.WaitsPolledFd{Pd: g.PollDesc, Fdseq: r.fdseq(g.PollDesc)}
-		err := fds.Put(uint32(g.FD), &polled)
+		fd, polled := uint32(g.FD), bpf.WaitsPolledFd{Pd: g.PollDesc, Fdseq: t.fdseq(g.PollDesc)}
+		err := fds.Put(fd, &polled)
 		if errors.Is(err, unix.E2BIG) {
 			break
 		}
 		if err != nil {
 			return fmt.Errorf("entering fd %d: %w", g.FD, err)
 		}
+		put = append(put, fd)
 	}
-	return r.visitFiles()
+	errs := []error{r.machine.look(visit{pid: t.target.Process.PID, number: t.number, epfd: epfd})}
+	for _, fd := range put {
+		errs = append(errs, deleteKey(fds, fd)) // the next process has other descriptors
+	}
+	return errors.Join(errs...)
 }
 
 // fdseq is the generation of a pollDesc, 0 where there is none to be read.
-func (r *Recorder) fdseq(pd uint64) uint64 {
-	at := r.target.Layout.PollDesc.FDSeq
+func (t *traced) fdseq(pd uint64) uint64 {
+	at := t.target.Layout.PollDesc.FDSeq
 	if at == gobinary.NoField {
 		return 0
 	}
 	var raw [8]byte
-	if _, err := r.target.Process.ReadAt(raw[:], int64(pd)+int64(at)); err != nil {
+	if _, err := t.target.Process.ReadAt(raw[:], int64(pd)+int64(at)); err != nil {
 		return 0
 	}
 	return binary.NativeEndian.Uint64(raw[:])
 }
 
 // enter makes slots for those that have none, and returns them.
-func (r *Recorder) enter(waiting []*process.Goroutine) ([]*process.Goroutine, error) {
+func (r *Recorder) enter(t *traced, waiting []*process.Goroutine, since int64) ([]*process.Goroutine, error) {
 	var entered []*process.Goroutine
 	stacks := make(map[*uint64]uint64)
-	slots := r.collection.Maps[bpf.WaitsMapSlots]
+	slots := r.machine.collection.Maps[bpf.WaitsMapSlots]
 	for _, g := range waiting {
-		slot := r.slotOf(g)
+		slot := r.slotOf(t, g, since)
 		if len(g.PCs) > 0 {
 			first := &g.PCs[0] // goroutines that wait alike share their stack
 			if _, known := stacks[first]; !known {
-				stacks[first] = r.decoder.symbols.addSnapshot(g.PCs)
+				stacks[first] = t.decoder.symbols.addSnapshot(g.PCs)
 			}
 			slot.Stack = stacks[first]
 		}
-		err := slots.Update(g.Addr, &slot, ebpf.UpdateNoExist)
+		err := slots.Update(keyOf(t.number, g.Addr), &slot, ebpf.UpdateNoExist)
 		switch {
 		case err == nil:
 			entered = append(entered, g)
 		case errors.Is(err, ebpf.ErrKeyExist):
 		case errors.Is(err, unix.E2BIG):
-			r.adoption.noRoom++
+			t.adoption.noRoom.Add(1)
 		default:
 			return nil, fmt.Errorf("entering goroutine %d: %w", g.Goid, err)
 		}
 	}
-	r.adoption.entered = uint64(len(entered))
+	t.adoption.entered.Add(uint64(len(entered)))
 	return entered, nil
 }
 
 // slotOf is what the kernel side would have noted at the park.
-func (r *Recorder) slotOf(g *process.Goroutine) bpf.WaitsSlot {
+func (r *Recorder) slotOf(t *traced, g *process.Goroutine, since int64) bpf.WaitsSlot {
 	slot := bpf.WaitsSlot{
 		Goid:   g.Goid,
-		ParkNs: uint64(r.decoder.began),
-		Pd:     g.PollDesc,
+		ParkNs: uint64(since),
 		Open:   1,
 		Reason: g.WaitReason,
 		Flags:  uint8(bpf.WaitsWaitFlagWAIT_STARTED_BEFORE),
 	}
 	if g.StartPC != 0 {
-		slot.StartPc = g.StartPC + r.target.Bias
+		slot.StartPc = g.StartPC + t.target.Bias
 	}
 	if g.PollDesc == 0 {
 		return slot
 	}
+	slot.Pd = keyOf(t.number, g.PollDesc)
 	var pd bpf.WaitsPdSlot
-	if err := r.collection.Maps[bpf.WaitsMapPds].Lookup(g.PollDesc, &pd); err == nil {
+	if err := r.machine.collection.Maps[bpf.WaitsMapPds].Lookup(slot.Pd, &pd); err == nil {
 		slot.PdGen = pd.Gen
-		if r.tracksSends(bpf.WaitsFdKind(pd.Kind)) {
+		if r.plan.tracksSends(bpf.WaitsFdKind(pd.Kind)) {
 			slot.Flags |= uint8(bpf.WaitsWaitFlagWAIT_TRACKS_SENDS)
 		}
 		if pd.OwedNs != 0 {
@@ -178,9 +201,7 @@ func (r *Recorder) slotOf(g *process.Goroutine) bpf.WaitsSlot {
 		}
 	}
 	slot.Op = uint8(operationOf(g.Write, bpf.WaitsFdRole(pd.Role)))
-	if g.Write {
-		slot.Write = 1
-	}
+	slot.Write = flag(g.Write)
 	return slot
 }
 
@@ -192,13 +213,4 @@ func operationOf(write bool, role bpf.WaitsFdRole) bpf.WaitsWaitOp {
 		return bpf.WaitsWaitOpOP_ACCEPT
 	}
 	return bpf.WaitsWaitOpOP_READ
-}
-
-// tracksSends tells whether sends on descriptors of that kind are seen.
-func (r *Recorder) tracksSends(kind bpf.WaitsFdKind) bool {
-	seen := bpf.WaitsSendsSENDS_OTHER
-	if kind == bpf.WaitsFdKindFD_TCP {
-		seen = bpf.WaitsSendsSENDS_TCP
-	}
-	return bpf.WaitsSends(r.config.SendsSeen)&seen != 0
 }

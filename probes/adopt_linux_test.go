@@ -62,15 +62,14 @@ func TestWaitsUnderWayAreAllThere(t *testing.T) {
 		{mode: wait.ModeIO, conns: 9000},
 	} {
 		t.Run(fmt.Sprintf("%s %d small %t", c.mode, c.conns, c.small), func(t *testing.T) {
-			chosen := plan(t, c.mode)
 			raiseFiles(t, uint64(2*c.conns+100))
 			program := launch(t, "idle", "-conns", strconv.Itoa(c.conns))
-			options := probes.DefaultOptions()
+			limits := probes.DefaultLimits()
 			if c.small {
-				options.RingBuffer = 64 << 10
+				limits.RingBuffer = 64 << 10
 			}
-			r := program.attach(t, chosen, options, true)
-			all := program.deliver(t, r, func() {})
+			r := program.attach(t, c.mode, limits, true)
+			all := deliver(t, r, func() {})
 			counted := balance(t, r, all)
 			if c.small {
 				// Each that could not be described was counted; balance saw to it.
@@ -96,20 +95,19 @@ func TestWaitsUnderWayAreAllThere(t *testing.T) {
 func TestWhatHasNoRoomWhenTakenOverIsCounted(t *testing.T) {
 	const conns, room = 50, 16
 	for name, c := range map[string]struct {
-		shrink func(*probes.Options)
+		shrink func(*probes.Limits)
 		kind   wait.EventKind
 		open   uint64
 	}{
-		"goroutines":  {func(o *probes.Options) { o.MaxGoroutines = room }, wait.EventLost, room},
-		"descriptors": {func(o *probes.Options) { o.MaxFDs = room }, wait.EventIncomplete, 2 * conns},
+		"goroutines":  {func(o *probes.Limits) { o.MaxGoroutines = room }, wait.EventLost, room},
+		"descriptors": {func(o *probes.Limits) { o.MaxFDs = room }, wait.EventIncomplete, 2 * conns},
 	} {
 		t.Run(name, func(t *testing.T) {
-			chosen := plan(t, wait.ModeIO)
 			program := launch(t, "idle", "-conns", strconv.Itoa(conns))
-			options := probes.DefaultOptions()
-			c.shrink(&options)
-			r := program.attach(t, chosen, options, true)
-			all := program.deliver(t, r, func() {})
+			limits := probes.DefaultLimits()
+			c.shrink(&limits)
+			r := program.attach(t, wait.ModeIO, limits, true)
+			all := deliver(t, r, func() {})
 			balance(t, r, all)
 			if n := number(all, open); n != c.open || told(all, c.kind) != 2*conns-room {
 				t.Errorf("%d waits are open, %d events %s; want %d and %d", n, told(all, c.kind), c.kind, c.open, 2*conns-room)
@@ -123,12 +121,11 @@ func TestWaitsUnderWayEndOnce(t *testing.T) {
 	const conns = 64
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
-			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
 			for len(program.reading(t).Goroutines) < conns {
 			}
-			r := program.attach(t, chosen, probes.DefaultOptions(), true)
-			all := program.deliver(t, r, func() { program.do(t, "run", "20ms") })
+			r := program.attach(t, mode, probes.DefaultLimits(), true)
+			all := deliver(t, r, func() { program.do(t, "run", "20ms") })
 			balance(t, r, all)
 			seen := make(map[uint64]int) // by goroutine
 			ended := 0
@@ -142,7 +139,7 @@ func TestWaitsUnderWayEndOnce(t *testing.T) {
 					continue
 				}
 				ended++
-				if w.Start != r.Began().UnixNano() || w.Op != wait.OpRead || w.Outcome != wait.OutcomeReady ||
+				if w.Start != r.Meta().Started.UnixNano() || w.Op != wait.OpRead || w.Outcome != wait.OutcomeReady ||
 					w.Role != wait.RoleAccepted || w.Network <= 0 || w.Idle != w.Network || w.Stack == nil || w.Stack.Func != "main.serve" {
 					t.Errorf("a wait that was under way: %+v", *w)
 				}
@@ -157,7 +154,7 @@ func TestWaitsUnderWayEndOnce(t *testing.T) {
 // reading are the goroutines that wait to read from a connection.
 func (p *target) reading(t *testing.T) *process.Snapshot {
 	t.Helper()
-	snapshot, err := p.looked.Process.Goroutines(p.looked.Binary)
+	snapshot, err := p.opened.Goroutines(p.binary)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,11 +186,10 @@ func TestAttachingToABusyProgramInventsNothing(t *testing.T) {
 	const conns = 64
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
-			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
 			program.do(t, "begin")
-			r := program.attach(t, chosen, probes.DefaultOptions(), true)
-			all := program.deliver(t, r, func() {
+			r := program.attach(t, mode, probes.DefaultLimits(), true)
+			all := deliver(t, r, func() {
 				program.do(t, "end")
 				// The near ends are gone. The far ends wait for more, soon.
 				for len(program.reading(t).Goroutines) < conns {
@@ -216,16 +212,15 @@ func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 	const conns = 64
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
-			chosen := plan(t, mode)
 			program := launch(t, "echo", "-conns", strconv.Itoa(conns))
 			before := program.thatMoveOn(t, conns/2)
-			r := program.attach(t, chosen, probes.DefaultOptions(), false)
-			if err := r.Adopt(before); err != nil {
+			r := program.attach(t, mode, probes.DefaultLimits(), false)
+			if err := r.AdoptFrom(program.PID(), before); err != nil {
 				t.Fatal(err)
 			}
-			all := program.deliver(t, r, func() {})
+			all := deliver(t, r, func() {})
 			c := balance(t, r, all)
-			if c.OpenPhantoms == 0 {
+			if c.StaleOpen == 0 {
 				t.Errorf("no goroutine had moved on: %+v", c)
 			}
 			if n := openReads(all); n > conns {
@@ -239,20 +234,19 @@ func TestGoroutinesThatMovedOnAreNotWaiting(t *testing.T) {
 // delivered at all.
 func TestOnlyWhatIsDeliveredLacksItsDescriptor(t *testing.T) {
 	const conns, closed = 64, 1 << 20
-	chosen := plan(t, wait.ModeIO)
 	program := launch(t, "echo", "-conns", strconv.Itoa(conns))
 	before := program.thatMoveOn(t, conns/2)
 	for i := range before.Goroutines {
 		before.Goroutines[i].FD = closed
 	}
-	r := program.attach(t, chosen, probes.DefaultOptions(), false)
-	if err := r.Adopt(before); err != nil {
+	r := program.attach(t, wait.ModeIO, probes.DefaultLimits(), false)
+	if err := r.AdoptFrom(program.PID(), before); err != nil {
 		t.Fatal(err)
 	}
-	all := program.deliver(t, r, func() {})
+	all := deliver(t, r, func() {})
 	c := balance(t, r, all)
 	lacking := number(all, func(w *wait.Wait) bool { return w.StartedBefore && w.FD < 0 })
-	if told(all, wait.EventIncomplete) != lacking || c.OpenPhantoms == 0 {
+	if told(all, wait.EventIncomplete) != lacking || c.StaleOpen == 0 {
 		t.Errorf("%d waits are said to lack something, %d do: %+v", told(all, wait.EventIncomplete), lacking, c)
 	}
 }

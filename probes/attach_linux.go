@@ -37,16 +37,25 @@ func attachTracing(p *ebpf.Program) (link.Link, error) {
 	return link.AttachTracing(link.TracingOptions{Program: p})
 }
 
-// uprobeAttach puts a program on the instruction at an offset of an executable,
-// for one process.
-type uprobeAttach func(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error)
-
-func attachUprobePerf(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error) {
-	return exe.Uprobe("", p, &link.UprobeOptions{Address: offset, PID: pid})
+// uprobeAt is where a uprobe is put: an offset of an executable's file, in one
+// process. The cookie is what the program is told there; 0 for nothing.
+type uprobeAt struct {
+	offset uint64
+	pid    int
+	cookie uint64
 }
 
-func attachUprobeMulti(exe *link.Executable, p *ebpf.Program, offset uint64, pid int) (link.Link, error) {
-	return exe.UprobeMulti(nil, p, &link.UprobeMultiOptions{Addresses: []uint64{offset}, PID: uint32(pid)})
+// uprobeAttach puts a program on an instruction of an executable.
+type uprobeAttach func(*link.Executable, *ebpf.Program, uprobeAt) (link.Link, error)
+
+func attachUprobePerf(exe *link.Executable, p *ebpf.Program, at uprobeAt) (link.Link, error) {
+	return exe.Uprobe("", p, &link.UprobeOptions{Address: at.offset, PID: at.pid, Cookie: at.cookie})
+}
+
+func attachUprobeMulti(exe *link.Executable, p *ebpf.Program, at uprobeAt) (link.Link, error) {
+	return exe.UprobeMulti(nil, p, &link.UprobeMultiOptions{
+		Addresses: []uint64{at.offset}, PID: uint32(at.pid), Cookies: []uint64{at.cookie},
+	})
 }
 
 // links are what is attached, in that order; closing them, the last first,

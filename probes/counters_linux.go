@@ -1,28 +1,17 @@
 package probes
 
 import (
-	"fmt"
-
-	"github.com/cilium/ebpf"
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// counts are the kernel's counters, summed over all CPUs.
+// counts are the kernel's counters of a process, summed over all CPUs.
 type counts [bpf.WaitsCounterCOUNTERS]uint64
 
-func readCounts(m *ebpf.Map) (counts, error) {
-	var c counts
-	var perCPU []uint64
-	for i := range c {
-		if err := m.Lookup(uint32(i), &perCPU); err != nil {
-			return c, fmt.Errorf("reading the kernel's counters: %w", err)
-		}
-		for _, n := range perCPU {
-			c[i] += n
-		}
+func (c *counts) add(more *counts) {
+	for i, n := range more {
+		c[i] += n
 	}
-	return c, nil
 }
 
 // shortfall is a counter that says what a recording does not have.
@@ -49,19 +38,9 @@ var shortfalls = []shortfall{
 		"waits without socket and split, since there were too many descriptors: give a larger --max-fds"},
 	{bpf.WaitsCounterNO_SOCKET_RECORD, wait.EventIncomplete,
 		"descriptions of sockets that did not fit into the ring buffer: give a larger --ring-buffer"},
+	{bpf.WaitsCounterNO_EXEC_RECORD, wait.EventIncomplete,
+		"programs that children started, not seen while the ring buffer was full: give a larger --ring-buffer"},
 }
-
-// uprobeHits are the counters of programs that trap into the kernel from the
-// target; kernelHits of those that run in the kernel anyway.
-var (
-	uprobeHits = []bpf.WaitsCounter{
-		bpf.WaitsCounterHITS_PARK, bpf.WaitsCounterHITS_RESUME, bpf.WaitsCounterHITS_GOREADY,
-		bpf.WaitsCounterHITS_READY, bpf.WaitsCounterHITS_NETPOLL,
-	}
-	kernelHits = []bpf.WaitsCounter{
-		bpf.WaitsCounterHITS_POLL, bpf.WaitsCounterHITS_READINESS, bpf.WaitsCounterHITS_SEND,
-	}
-)
 
 func (c *counts) sum(of []bpf.WaitsCounter) uint64 {
 	var n uint64

@@ -72,7 +72,7 @@ func attachEmptyUprobes(target *Target, plan *Plan, places []gobinary.Place, att
 			spec.AttachType = ebpf.AttachTraceUprobeMulti
 		}
 		if err := attach(spec, func(p *ebpf.Program) (link.Link, error) {
-			return plan.uprobe(exe, p, offset, target.Process.PID)
+			return plan.attachUprobe(exe, p, uprobeAt{offset: offset, pid: target.Process.PID})
 		}); err != nil {
 			return err
 		}

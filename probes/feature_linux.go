@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
@@ -105,6 +106,13 @@ var (
 		probe: func() error { return probeUprobe(attachUprobeMulti, ebpf.AttachTraceUprobeMulti) },
 	}
 )
+
+// featureCookie lets a uprobe's program know which process it was attached to,
+// at no price. uprobe_multi came with it.
+var featureCookie = Feature{
+	Name: "cookies of uprobes", Since: "5.15",
+	probe: func() error { return features.HaveProgramHelper(ebpf.Kprobe, asm.FnGetAttachCookie) },
+}
 
 // needed are the features without which nothing can be recorded; uprobes of
 // one sort or the other come to them.

@@ -40,40 +40,59 @@ func runTests(m *testing.M) int {
 	return 0
 }
 
-// plan is what a recording here would hook; the test is skipped where nothing
-// can be recorded.
-func plan(t *testing.T, mode wait.Mode) *probes.Plan {
+// features are what is known of this machine.
+var features = new(probes.Features)
+
+// needsRecording skips a test where nothing can be recorded.
+func needsRecording(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("recording needs root")
 	}
-	chosen, err := probes.Choose(new(probes.Features), mode, "")
-	if err != nil {
+	if _, err := probes.Choose(features, wait.ModeAll, ""); err != nil {
 		t.Skipf("nothing can be recorded here: %v", err)
 	}
-	return chosen
 }
 
-// target is a test program that runs and is looked at.
+// target is a test program that runs and is opened.
 type target struct {
 	*testprogram.Process
-	looked *probes.Target
+	opened *process.Process
+	binary *gobinary.Binary
+}
+
+// build builds a test program.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	path, err := testprogram.Build{}.Program(t.Context(), name, programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // launch builds and starts a test program. It must be well at the end of the
 // test.
 func launch(t *testing.T, name string, args ...string) *target {
 	t.Helper()
-	path, err := testprogram.Build{}.Program(t.Context(), name, programs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := testprogram.Start(context.Background(), path, args...)
+	return start(t, name, true, args...)
+}
+
+// launchMortal is launch for a program that the test ends.
+func launchMortal(t *testing.T, name string) *target {
+	t.Helper()
+	return start(t, name, false)
+}
+
+func start(t *testing.T, name string, well bool, args ...string) *target {
+	t.Helper()
+	needsRecording(t)
+	program, err := testprogram.Start(context.Background(), build(t, name), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := program.Close(); err != nil {
+		if err := program.Close(); err != nil && well {
 			t.Errorf("the target: %v", err)
 		}
 	})
@@ -87,17 +106,17 @@ func launch(t *testing.T, name string, args ...string) *target {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { binary.Close() })
-	looked, err := probes.NewTarget(binary, opened)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &target{program, looked}
+	return &target{program, opened, binary}
 }
 
-// attach attaches to a target. With adopt it takes over the waits under way.
-func (p *target) attach(t *testing.T, chosen *probes.Plan, options probes.Options, adopt bool) *probes.Recorder {
+// openRecorder opens a recorder of no process.
+func openRecorder(t *testing.T, options probes.Options) *probes.Recorder {
 	t.Helper()
-	r, err := probes.Attach(p.looked, chosen, options)
+	needsRecording(t)
+	if options.Features == nil {
+		options.Features = features
+	}
+	r, err := probes.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +125,24 @@ func (p *target) attach(t *testing.T, chosen *probes.Plan, options probes.Option
 			t.Error(err)
 		}
 	})
-	if adopt {
-		snapshot, err := p.looked.Process.Goroutines(p.looked.Binary)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Adopt(snapshot); err != nil {
-			t.Fatal(err)
-		}
+	return r
+}
+
+// add has a recorder record a target.
+func (p *target) add(t *testing.T, r *probes.Recorder, options probes.TargetOptions) *wait.Target {
+	t.Helper()
+	added, err := r.Add(p.opened, options)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return added
+}
+
+// attach records a target alone. With adopt it takes over the waits under way.
+func (p *target) attach(t *testing.T, mode wait.Mode, limits probes.Limits, adopt bool) *probes.Recorder {
+	t.Helper()
+	r := openRecorder(t, probes.Options{Mode: mode, Limits: limits})
+	p.add(t, r, probes.TargetOptions{Fresh: !adopt})
 	return r
 }
 
@@ -130,7 +158,7 @@ func (p *target) do(t *testing.T, command ...string) testprogram.Result {
 
 // deliver delivers what a recorder records while something is done, and then
 // ends.
-func (p *target) deliver(t *testing.T, r *probes.Recorder, meanwhile func()) *truth.Gather {
+func deliver(t *testing.T, r *probes.Recorder, meanwhile func()) *truth.Gather {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -168,4 +196,15 @@ func told(all *truth.Gather, kind wait.EventKind) uint64 {
 		}
 	}
 	return n
+}
+
+// statesOf lists what was told to have become of a process.
+func statesOf(all *truth.Gather, pid int) []wait.TargetState {
+	var states []wait.TargetState
+	for _, e := range all.Events {
+		if change, ok := e.Detail.(*wait.TargetChange); ok && int(e.Process.PID) == pid {
+			states = append(states, change.State)
+		}
+	}
+	return states
 }

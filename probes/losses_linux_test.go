@@ -1,12 +1,11 @@
 package probes_test
 
 import (
-	"errors"
+	"slices"
 	"testing"
 
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
-	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -19,10 +18,10 @@ func balance(t *testing.T, r *probes.Recorder, all *truth.Gather) probes.Counts 
 		t.Fatal(err)
 	}
 	delivered, stillOpen := number(all, finished), number(all, open)
-	if c.Ends != delivered+c.LostRing+c.Phantoms {
+	if c.Ends != delivered+c.LostRing+c.StaleEnded {
 		t.Errorf("%d waits ended, %d were delivered: %+v", c.Ends, delivered, c)
 	}
-	if begun := c.Parks + c.Adopted; begun != c.Ends+stillOpen+c.LostSlot+c.LostResume+c.NoGoid+c.OpenPhantoms {
+	if begun := c.Parks + c.Adopted; begun != c.Ends+stillOpen+c.LostSlot+c.LostResume+c.NoGoid+c.StaleOpen {
 		t.Errorf("%d waits were begun, %d are open: %+v", begun, stillOpen, c)
 	}
 	if lost := c.LostRing + c.LostSlot + c.LostResume + c.NoGoid; told(all, wait.EventLost) != lost {
@@ -52,49 +51,48 @@ func (p *target) runUntil(t *testing.T, r *probes.Recorder, place func(*probes.C
 func TestEachLossIsCountedAtItsPlace(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode   wait.Mode
-		shrink func(*probes.Options)
+		shrink func(*probes.Limits)
 		// lost is the count that the shrinking leads to; missing, if set, the
 		// waits that are delivered without something, which must be as many.
 		lost    func(*probes.Counts) *uint64
 		missing func(*wait.Wait) bool
 	}{
-		"nothing, io":  {mode: wait.ModeIO, shrink: func(*probes.Options) {}},
-		"nothing, all": {mode: wait.ModeAll, shrink: func(*probes.Options) {}},
+		"nothing, io":  {mode: wait.ModeIO, shrink: func(*probes.Limits) {}},
+		"nothing, all": {mode: wait.ModeAll, shrink: func(*probes.Limits) {}},
 		"ring buffer, io": {
 			mode:   wait.ModeIO,
-			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
+			shrink: func(o *probes.Limits) { o.RingBuffer = 4096 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
 		},
 		"ring buffer, all": {
 			mode:   wait.ModeAll,
-			shrink: func(o *probes.Options) { o.RingBuffer = 4096 },
+			shrink: func(o *probes.Limits) { o.RingBuffer = 4096 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostRing },
 		},
 		"goroutines": {
 			mode:   wait.ModeAll,
-			shrink: func(o *probes.Options) { o.MaxGoroutines = 4 },
+			shrink: func(o *probes.Limits) { o.MaxGoroutines = 4 },
 			lost:   func(c *probes.Counts) *uint64 { return &c.LostSlot },
 		},
 		"descriptors": {
 			mode:    wait.ModeIO,
-			shrink:  func(o *probes.Options) { o.MaxFDs = 4 },
+			shrink:  func(o *probes.Limits) { o.MaxFDs = 4 },
 			lost:    func(c *probes.Counts) *uint64 { return &c.NoFDRoom },
 			missing: func(w *wait.Wait) bool { return w.Reason == wait.ReasonIO && w.FD < 0 },
 		},
 		"stacks": {
 			mode:    wait.ModeIO,
-			shrink:  func(o *probes.Options) { o.MaxStacks = 1 },
+			shrink:  func(o *probes.Limits) { o.MaxStacks = 1 },
 			lost:    func(c *probes.Counts) *uint64 { return &c.NoStackRoom },
 			missing: func(w *wait.Wait) bool { return w.Stack == nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			chosen := plan(t, c.mode)
 			program := launch(t, "echo")
-			options := probes.DefaultOptions()
-			c.shrink(&options)
-			r := program.attach(t, chosen, options, false)
-			all := program.deliver(t, r, func() { program.runUntil(t, r, c.lost) })
+			limits := probes.DefaultLimits()
+			c.shrink(&limits)
+			r := program.attach(t, c.mode, limits, false)
+			all := deliver(t, r, func() { program.runUntil(t, r, c.lost) })
 			counted := balance(t, r, all)
 			if number(all, finished) == 0 {
 				t.Error("no wait was delivered")
@@ -130,11 +128,10 @@ func (s *stuck) Wait(w *wait.Wait) error {
 }
 
 func TestAnExecIsSeenThoughItsRecordIsLost(t *testing.T) {
-	chosen := plan(t, wait.ModeIO)
 	program := launch(t, "lifecycle")
-	options := probes.DefaultOptions()
-	options.RingBuffer = 4096
-	r := program.attach(t, chosen, options, false)
+	limits := probes.DefaultLimits()
+	limits.RingBuffer = 4096
+	r := program.attach(t, wait.ModeIO, limits, false)
 	sink := stuck{letGo: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(t.Context(), &sink) }()
@@ -152,7 +149,10 @@ func TestAnExecIsSeenThoughItsRecordIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(sink.letGo)
-	if err := <-ended; !errors.Is(err, process.ErrExec) {
-		t.Errorf("the recording ended with %v, want %v", err, process.ErrExec)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if states := statesOf(&sink.Gather, program.PID()); !slices.Equal(states, []wait.TargetState{wait.TargetExec}) {
+		t.Errorf("of the target it was told that it %v, want %v", states, wait.TargetExec)
 	}
 }

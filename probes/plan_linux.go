@@ -8,15 +8,13 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/internal/rights"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
-
-// Modes are those that can be asked for; auto is io at present.
-var Modes = []wait.Mode{wait.ModeAuto, wait.ModeIO, wait.ModeAll}
 
 // Backend is a way to hook the kernel.
 type Backend string
@@ -37,11 +35,13 @@ type hook struct {
 	backend  Backend
 	feature  Feature
 	programs []hookProgram
-	// partly says what the hook does not see of what is needed; empty for
+	// limitation says what the hook does not see of what is needed; empty for
 	// nothing.
-	partly string
-	// set tells the programs what this hook will let them see.
-	set func(*bpf.WaitsWaitConfig)
+	limitation string
+	// sends is what the programs learn of sends by this hook.
+	sends bpf.WaitsSends
+	// byEpoll tells that every edge of readiness of every descriptor is seen.
+	byEpoll bool
 }
 
 type hookProgram struct {
@@ -79,12 +79,12 @@ var needs = []need{
 		lacks: "no hook on readiness: when the kernel had the data was not seen",
 		hooks: []hook{
 			{name: "fentry ep_poll_callback", backend: BackendFentry, feature: fentry("ep_poll_callback"),
-				programs: []hookProgram{{bpf.WaitsProgReadyFentry, attachTracing}}, set: readinessByEpoll},
+				programs: []hookProgram{{bpf.WaitsProgReadyFentry, attachTracing}}, byEpoll: true},
 			{name: "kprobe ep_poll_callback", backend: BackendKprobe, feature: kprobe("ep_poll_callback"),
-				programs: []hookProgram{{bpf.WaitsProgReadyKprobe, attachKprobe("ep_poll_callback")}}, set: readinessByEpoll},
+				programs: []hookProgram{{bpf.WaitsProgReadyKprobe, attachKprobe("ep_poll_callback")}}, byEpoll: true},
 			{name: "tracepoints sk_data_ready and inet_sock_set_state (sockets: reads, accepts, connects)",
 				backend: BackendTracepoint, feature: rawTracepoint("sk_data_ready", "6.5"),
-				partly: "of pipes and of full send buffers only kprobes and fentry show the readiness, and this machine has neither",
+				limitation: "of pipes and of full send buffers only kprobes and fentry show the readiness, and this machine has neither",
 				programs: []hookProgram{
 					{bpf.WaitsProgReadySocket, attachRawTracepoint("sk_data_ready")},
 					{bpf.WaitsProgReadyState, attachRawTracepoint("inet_sock_set_state")},
@@ -96,11 +96,11 @@ var needs = []need{
 		lacks: "no hook on sends: from when on an answer was owed was not seen",
 		hooks: []hook{
 			{name: "tracepoint tcp_sendmsg_locked", backend: BackendTracepoint, feature: rawTracepoint("tcp_sendmsg_locked", "6.16"),
-				programs: []hookProgram{{bpf.WaitsProgSendTcpTracepoint, attachRawTracepoint("tcp_sendmsg_locked")}}, set: seesTCPSends},
+				programs: []hookProgram{{bpf.WaitsProgSendTcpTracepoint, attachRawTracepoint("tcp_sendmsg_locked")}}, sends: bpf.WaitsSendsSENDS_TCP},
 			{name: "fentry tcp_sendmsg", backend: BackendFentry, feature: fentry("tcp_sendmsg"),
-				programs: []hookProgram{{bpf.WaitsProgSendTcpFentry, attachTracing}}, set: seesTCPSends},
+				programs: []hookProgram{{bpf.WaitsProgSendTcpFentry, attachTracing}}, sends: bpf.WaitsSendsSENDS_TCP},
 			{name: "kprobe tcp_sendmsg", backend: BackendKprobe, feature: kprobe("tcp_sendmsg"),
-				programs: []hookProgram{{bpf.WaitsProgSendTcpKprobe, attachKprobe("tcp_sendmsg")}}, set: seesTCPSends},
+				programs: []hookProgram{{bpf.WaitsProgSendTcpKprobe, attachKprobe("tcp_sendmsg")}}, sends: bpf.WaitsSendsSENDS_TCP},
 		},
 	},
 	{
@@ -108,37 +108,32 @@ var needs = []need{
 		lacks: "no hook on sends of sockets other than TCP",
 		hooks: []hook{
 			{name: "tracepoint sock_send_length", feature: typedTracepoint("sock_send_length", "6.4"),
-				programs: []hookProgram{{bpf.WaitsProgSendOtherTracepoint, attachTracing}}, set: seesOtherSends},
+				programs: []hookProgram{{bpf.WaitsProgSendOtherTracepoint, attachTracing}}, sends: bpf.WaitsSendsSENDS_OTHER},
 		},
 	},
 }
 
-func readinessByEpoll(c *bpf.WaitsWaitConfig) { c.ReadinessByEpoll = 1 }
-func seesTCPSends(c *bpf.WaitsWaitConfig)     { c.SendsSeen |= uint8(bpf.WaitsSendsSENDS_TCP) }
-func seesOtherSends(c *bpf.WaitsWaitConfig)   { c.SendsSeen |= uint8(bpf.WaitsSendsSENDS_OTHER) }
-
 // Plan is what a recording on this machine will hook, and why.
 type Plan struct {
-	Mode wait.Mode
+	Mode wait.Mode // in which processes are recorded, unless they are given another
 	// Lines says what was chosen, a line each, for doctor and the recording.
 	Lines []string
 	// Unmeasured says by part what will be missing, and why.
 	Unmeasured map[wait.Part]string
 
-	hooks  []hook
-	uprobe uprobeAttach
-	multi  bool
+	hooks   []hook
+	uprobe  uprobeAttach
+	multi   bool
+	cookies bool // uprobes have them
 }
 
 // Choose makes the plan for a mode. A backend, where one is given, is used
 // alone: what it cannot show is not measured. It fails only where nothing can
 // be recorded at all.
 func Choose(f *Features, mode wait.Mode, backend Backend) (*Plan, error) {
-	if mode == wait.ModeAuto {
-		mode = wait.ModeIO
-	}
-	if len(uprobesOf[mode]) == 0 {
-		return nil, fmt.Errorf("there is no mode %q: choose one of %v", mode, Modes)
+	chosen, err := modeOf(mode)
+	if err != nil {
+		return nil, err
 	}
 	if backend != "" && !slices.Contains(Backends, backend) {
 		return nil, fmt.Errorf("there is no backend %q: choose one of %v", backend, Backends)
@@ -147,7 +142,7 @@ func Choose(f *Features, mode wait.Mode, backend Backend) (*Plan, error) {
 		return nil, err
 	}
 	f.probeAll()
-	plan := &Plan{Mode: mode, Unmeasured: make(map[wait.Part]string)}
+	plan := &Plan{Mode: chosen.name, Unmeasured: make(map[wait.Part]string)}
 	for _, feature := range needed {
 		if err := f.Have(feature); err != nil {
 			return nil, feature.without(err)
@@ -156,7 +151,7 @@ func Choose(f *Features, mode wait.Mode, backend Backend) (*Plan, error) {
 	if err := plan.chooseUprobe(f); err != nil {
 		return nil, err
 	}
-	for _, n := range needs {
+	for _, n := range chosen.needs {
 		plan.chooseHook(f, n, backend)
 	}
 	return plan, nil
@@ -180,7 +175,7 @@ func removeMemlock() error {
 // probeAll finds out about what a plan is likely to ask for, all at a time: the
 // kernel takes its time to detach a probe.
 func (f *Features) probeAll() {
-	wanted := append([]Feature{featureUprobeMulti}, needed...)
+	wanted := append([]Feature{featureUprobeMulti, featureCookie}, needed...)
 	for _, n := range needs {
 		wanted = append(wanted, n.hooks[0].feature)
 	}
@@ -192,6 +187,7 @@ func (f *Features) probeAll() {
 }
 
 func (plan *Plan) chooseUprobe(f *Features) error {
+	plan.cookies = f.Have(featureCookie) == nil
 	multi := f.Have(featureUprobeMulti)
 	if multi == nil {
 		plan.uprobe, plan.multi = attachUprobeMulti, true
@@ -218,8 +214,8 @@ func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {
 			continue
 		}
 		plan.hooks = append(plan.hooks, h)
-		if h.partly != "" {
-			plan.Unmeasured[n.part] = h.partly
+		if h.limitation != "" {
+			plan.Unmeasured[n.part] = h.limitation
 		}
 		plan.Lines = append(plan.Lines, n.name+": "+h.name)
 		return
@@ -228,9 +224,39 @@ func (plan *Plan) chooseHook(f *Features, n need, backend Backend) {
 	plan.Lines = append(plan.Lines, n.name+": none ("+strings.Join(refused, "; ")+")")
 }
 
-// programs are those of the plan, besides the ones at places of the target.
-func (plan *Plan) programs() []string {
-	names := []string{bpf.WaitsProgFindTarget, bpf.WaitsProgTargetExec}
+// byEpoll tells whether every edge of readiness is seen.
+func (plan *Plan) byEpoll() bool {
+	return slices.ContainsFunc(plan.hooks, func(h hook) bool { return h.byEpoll })
+}
+
+// sends is what is seen of sends.
+func (plan *Plan) sends() (seen bpf.WaitsSends) {
+	for _, h := range plan.hooks {
+		seen |= h.sends
+	}
+	return seen
+}
+
+// tracksSends tells whether sends on descriptors of that kind are seen.
+func (plan *Plan) tracksSends(kind bpf.WaitsFdKind) bool {
+	if kind == bpf.WaitsFdKindFD_TCP {
+		return plan.sends()&bpf.WaitsSendsSENDS_TCP != 0
+	}
+	return plan.sends()&bpf.WaitsSendsSENDS_OTHER != 0
+}
+
+// attachUprobe puts a program on a place of a process's executable. The cookie
+// is not told where the kernel has none.
+func (plan *Plan) attachUprobe(exe *link.Executable, p *ebpf.Program, at uprobeAt) (link.Link, error) {
+	if !plan.cookies {
+		at.cookie = 0
+	}
+	return plan.uprobe(exe, p, at)
+}
+
+// hookPrograms are the names of the plan's programs in the kernel.
+func (plan *Plan) hookPrograms() []string {
+	var names []string
 	for _, h := range plan.hooks {
 		for _, p := range h.programs {
 			names = append(names, p.name)
@@ -239,10 +265,12 @@ func (plan *Plan) programs() []string {
 	return names
 }
 
-// trim leaves in the specification only the programs of the plan and uprobes,
-// the programs at places of the target.
-func (plan *Plan) trim(spec *ebpf.CollectionSpec, uprobes []string) {
-	wanted := append(plan.programs(), uprobes...)
+// trim leaves in the specification only the programs that are used here.
+func (plan *Plan) trim(spec *ebpf.CollectionSpec) {
+	wanted := slices.Concat(plan.hookPrograms(), uprobePrograms(), []string{bpf.WaitsProgFindTarget})
+	for _, h := range followHooks {
+		wanted = append(wanted, h.name)
+	}
 	for name := range spec.Programs {
 		if !slices.Contains(wanted, name) {
 			delete(spec.Programs, name)
@@ -251,7 +279,7 @@ func (plan *Plan) trim(spec *ebpf.CollectionSpec, uprobes []string) {
 	if !plan.multi {
 		return
 	}
-	for _, name := range uprobes {
+	for _, name := range uprobePrograms() {
 		spec.Programs[name].AttachType = ebpf.AttachTraceUprobeMulti
 	}
 }

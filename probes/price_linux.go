@@ -10,25 +10,12 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Price is what the probes cost the target, per hit.
-type Price struct {
-	// Trap is one hit of a uprobe that does nothing, on an emulated instruction.
-	Trap time.Duration
-	// Uprobe and Hook are the average run of a program, at a uprobe and in the
-	// kernel; 0 until they were timed, and where they cannot be (timing them
-	// needs CAP_SYS_ADMIN).
-	Uprobe, Hook time.Duration
-}
-
-// String says the price in words, for a recording's notes.
-func (p Price) String() string {
-	return fmt.Sprintf("trap_ns=%d uprobe_ns=%d hook_ns=%d", p.Trap, p.Uprobe, p.Hook)
-}
-
-// of is the cost of all hits that were counted.
-func (p Price) of(c *counts) time.Duration {
+// costOf is what all hits that were counted cost at a price.
+func costOf(p wait.Price, c *counts) time.Duration {
 	return time.Duration(c.sum(uprobeHits))*(p.Trap+p.Uprobe) + time.Duration(c.sum(kernelHits))*p.Hook
 }
 
@@ -73,7 +60,7 @@ func measureTrap(plan *Plan) (time.Duration, error) {
 	}
 	defer program.Close()
 	bare := timeCalls()
-	attached, err := plan.uprobe(exe, program, offset, os.Getpid())
+	attached, err := plan.attachUprobe(exe, program, uprobeAt{offset: offset, pid: os.Getpid()})
 	if err != nil {
 		return 0, firstCause(err)
 	}
@@ -131,7 +118,7 @@ func startTiming(uprobes, hooks []*ebpf.Program) timing {
 }
 
 // sample ends a window and completes the price.
-func (t *timing) sample(price *Price) {
+func (t *timing) sample(price *wait.Price) {
 	if t.stats == nil {
 		return
 	}

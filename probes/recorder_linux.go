@@ -3,271 +3,214 @@ package probes
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/bpf"
-	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Options bound what a recording may use. All are numbers of entries, but
-// RingBuffer, which is bytes and a power of two.
+// Options are how to record.
 type Options struct {
+	Features *Features // what is known of this machine already; nil for nothing
+	Backend  Backend   // empty: the cheapest that works
+	Mode     wait.Mode // of processes that are not given another
+	Limits   Limits    // zero: [DefaultLimits]
+	Host     string    // empty: this machine's name
+	Tool     string    // version of netpolltrace
+	Follow   Follow    // what to do with the children of processes
+	// KeepRunning has [Recorder.Run] go on when no process is left.
+	KeepRunning bool
+}
+
+// Limits bound what a recording may use. All are numbers of entries, for all
+// processes together, but RingBuffer, which is bytes and a power of two.
+type Limits struct {
 	RingBuffer    int
+	MaxProcesses  int // at a time; 256 at most
 	MaxGoroutines int
 	MaxFDs        int
 	MaxStacks     int
 	Stacks        bool // capture them
-	// Identity goes into each wait.
-	Identity *wait.Process
 }
 
-// DefaultOptions suit a program of some ten thousand goroutines.
-func DefaultOptions() Options {
-	return Options{RingBuffer: 8 << 20, MaxGoroutines: 65536, MaxFDs: 65536, MaxStacks: 16384, Stacks: true}
+// DefaultLimits suit programs of some ten thousand goroutines.
+func DefaultLimits() Limits {
+	return Limits{
+		RingBuffer: 8 << 20, MaxProcesses: maxProcesses, MaxGoroutines: 65536, MaxFDs: 65536, MaxStacks: 16384, Stacks: true,
+	}
 }
 
-// Stats are the figures of a recording under way.
-type Stats struct {
-	Delivered uint64 // waits
-	Lost      uint64 // waits that could not be delivered
-	Hits      uint64 // of probes in the target
-	Cost      time.Duration
-}
-
-// Recorder records the waits of one process. It is a [wait.Source].
+// Recorder records the waits of processes. It is a [wait.Source]. Its methods
+// may be called concurrently, but Close.
 type Recorder struct {
-	target     *Target
-	plan       *Plan
-	config     bpf.WaitsWaitConfig
-	collection *ebpf.Collection
-	reader     *ringbuf.Reader
-	backlog    *backlog // nil once it was taken
-	attached   links
-	decoder    *decoder
-	price      Price
-	calibrated chan calibration // delivers the price once
-	timing     timing
-	exec       bool
-	phantoms   map[uint64]uint64 // goid by g: see Adopt
-	adoption   adoption
+	options     Options
+	plan        *Plan
+	machine     *machine
+	executables executables
+	backlog     *backlog // nil once it was taken
+	// wallOffset is the wall clock minus CLOCK_MONOTONIC, in nanoseconds.
+	wallOffset int64
+
+	// changing is held while processes are added and removed, and modes changed.
+	changing sync.Mutex
+
+	mu        sync.Mutex
+	meta      wait.Meta
+	processes []*traced // in the order in which they joined
+	numbers   *numbers
+	running   bool
+	ended     bool                    // nothing can be added any longer
+	tasks     []func(wait.Sink) error // for [Recorder.Run] to do
+	joins     sync.WaitGroup          // children that are being looked at
+	joining   atomic.Int64            // how many there are
+	left      Counts                  // of processes that left
+	table     [maxProcesses]atomic.Pointer[traced]
 
 	delivered atomic.Uint64
 	lost      atomic.Uint64
-	hits      atomic.Uint64
-	cost      atomic.Int64
-	reported  counts // what was told in events so far
-	skipped   uint64 // likewise, of runs that the kernel skipped
+
+	// What follows belongs to Run.
+	price      wait.Price
+	calibrated chan calibration // delivers the price once
+	timing     timing
+	gone       map[uint32]bool // numbers of processes that left since the last sweep
+	following  following
+	skipped    uint64 // runs that the kernel skipped, as told so far
 }
 
-// Attach loads the programs of the plan and attaches them to the target. From
-// then on its waits are recorded; [Recorder.Run] delivers them.
-func Attach(target *Target, plan *Plan, options Options) (*Recorder, error) {
-	r := &Recorder{target: target, plan: plan}
-	if err := r.load(options); err != nil {
+// Open loads the programs and attaches those that do not belong to a process.
+// It fails only where nothing can be recorded at all.
+func Open(options Options) (*Recorder, error) {
+	if options.Features == nil {
+		options.Features = new(Features)
+	}
+	if options.Limits == (Limits{}) {
+		options.Limits = DefaultLimits()
+	}
+	plan, err := Choose(options.Features, options.Mode, options.Backend)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.start(options); err != nil {
-		r.Close()
+	if options.Host == "" {
+		if options.Host, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("reading this machine's name: %w", err)
+		}
+	}
+	r := &Recorder{options: options, plan: plan, numbers: newNumbers(options.Limits.MaxProcesses), gone: make(map[uint32]bool)}
+	if err := r.describe(); err != nil {
 		return nil, err
 	}
+	if r.machine, err = loadMachine(plan, options.Limits); err != nil {
+		return nil, err
+	}
+	r.backlog = collect(r.machine.reader)
+	r.timing = startTiming(r.machine.programs(uprobePrograms()), r.machine.programs(plan.hookPrograms()))
+	// What a hit costs is asked for when the first are accounted for.
+	r.calibrated = make(chan calibration, 1)
+	go func() { r.calibrated <- calibrate(plan) }()
 	return r, nil
 }
 
-func (r *Recorder) load(options Options) error {
-	spec, err := bpf.LoadWaits()
-	if err != nil {
-		return err
+// describe fills in what there is to say of the machine.
+func (r *Recorder) describe() error {
+	var uname unix.Utsname
+	if err := unix.Uname(&uname); err != nil {
+		return fmt.Errorf("reading the kernel's version: %w", err)
 	}
-	r.plan.trim(spec, programsAt(r.places()))
-	r.config = r.target.config(r.plan, options.Stacks)
-	if err := spec.Variables[bpf.WaitsVarConfig].Set(r.config); err != nil {
-		return fmt.Errorf("configuring the kernel programs: %w", err)
+	r.meta = wait.Meta{
+		Host: r.options.Host, Kernel: unix.ByteSliceToString(uname.Release[:]), Arch: runtime.GOARCH,
+		Tool: r.options.Tool, Probes: r.plan.Lines, Unmeasured: r.plan.Unmeasured,
 	}
-	for name, entries := range map[string]int{
-		bpf.WaitsMapRecords:   options.RingBuffer,
-		bpf.WaitsMapSlots:     options.MaxGoroutines,
-		bpf.WaitsMapPds:       options.MaxFDs,
-		bpf.WaitsMapSockets:   options.MaxFDs,
-		bpf.WaitsMapPolledFds: options.MaxFDs,
-		bpf.WaitsMapStacks:    options.MaxStacks,
-	} {
-		spec.Maps[name].MaxEntries = uint32(entries)
+	r.startClock()
+	return nil
+}
+
+// startClock has the recording begin now.
+func (r *Recorder) startClock() {
+	r.meta.ClockBase = monotonicNow()
+	r.meta.Started = time.Now()
+	r.wallOffset = r.meta.Started.UnixNano() - r.meta.ClockBase
+}
+
+// Meta implements [wait.Source]. It is complete when the processes were added
+// that are to be recorded from the start.
+func (r *Recorder) Meta() *wait.Meta {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &r.meta
+}
+
+// Stats implements [wait.Source].
+func (r *Recorder) Stats() wait.Stats {
+	s := wait.Stats{Delivered: r.delivered.Load(), Lost: r.lost.Load()}
+	for _, t := range r.all() {
+		s.Processes = append(s.Processes, t.stats())
 	}
-	r.collection, err = ebpf.NewCollection(spec)
-	if err != nil {
-		return fmt.Errorf("loading the kernel programs: %w", err)
+	return s
+}
+
+// all are the processes that are recorded now.
+func (r *Recorder) all() []*traced {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.processes)
+}
+
+// find is the process with a PID; nil if that is not recorded.
+func (r *Recorder) find(pid int) *traced {
+	for _, t := range r.all() {
+		if t.target.Process.PID == pid {
+			return t
+		}
 	}
 	return nil
 }
 
-func (r *Recorder) start(options Options) error {
-	var err error
-	if r.reader, err = ringbuf.NewReader(r.collection.Maps[bpf.WaitsMapRecords]); err != nil {
-		return fmt.Errorf("opening the ring buffer: %w", err)
-	}
-	r.backlog = collect(r.reader)
-	if err := r.visitFiles(); err != nil {
-		return err
-	}
-	if err := r.attachHooks(); err != nil {
-		return err
-	}
-	if err := r.attachUprobes(); err != nil {
-		return err
-	}
-	r.decoder = r.newDecoder(options)
-	r.timing = startTiming(r.uprobePrograms(), r.hookPrograms())
-	// What a hit costs is asked for when the first are accounted for.
-	r.calibrated = make(chan calibration, 1)
-	go func() { r.calibrated <- calibrate(r.plan) }()
-	return nil
-}
-
-func (r *Recorder) newDecoder(options Options) *decoder {
-	monotonic := monotonicNow()
-	symbolizer := process.NewSymbolizer(r.target.Binary, r.target.Bias)
-	symbolizer.UsePlugins(r.target.Process)
-	return &decoder{
-		process:     options.Identity,
-		wallOffset:  time.Now().UnixNano() - monotonic,
-		began:       monotonic,
-		reasons:     r.target.Reasons,
-		descriptors: newDescriptors(),
-		symbols: newSymbols(symbolizer, r.target.Bias, r.collection.Maps[bpf.WaitsMapStacks],
-			r.target.Places),
-		processors: &processors{
-			memory: r.target.Process, idAt: r.target.Layout.P.ID, numbers: make(map[uint64]int32),
-		},
-		byEpoll: r.config.ReadinessByEpoll != 0,
-	}
-}
-
-// visitFiles runs find_target: it learns which task the target is, and what
-// the descriptors in polled_fds are.
-func (r *Recorder) visitFiles() error {
-	iter, err := link.AttachIter(link.IterOptions{Program: r.collection.Programs[bpf.WaitsProgFindTarget]})
-	if err != nil {
-		return fmt.Errorf("looking for the target in the kernel: %w", err)
-	}
-	defer iter.Close()
-	files, err := iter.Open()
-	if err != nil {
-		return fmt.Errorf("looking for the target in the kernel: %w", err)
-	}
-	defer files.Close()
-	if _, err := io.Copy(io.Discard, files); err != nil {
-		return fmt.Errorf("looking for the target in the kernel: %w", err)
-	}
-	tgid, err := r.targetTGID()
-	if err != nil {
-		return err
-	}
-	if tgid == 0 {
-		return fmt.Errorf("process %d has no open file that the kernel shows: is it still running?", r.target.Process.PID)
+// numbered is the process with a number; nil for one that is gone.
+func (r *Recorder) numbered(number uint32) *traced {
+	if t := r.table[indexOf(number)].Load(); t != nil && t.number == number {
+		return t
 	}
 	return nil
 }
 
-// targetTGID is the target's thread group as the kernel side knows it: 0 before
-// it was found, and after it ran another program.
-func (r *Recorder) targetTGID() (tgid uint32, err error) {
-	if err := r.collection.Variables[bpf.WaitsVarTargetTgid].Get(&tgid); err != nil {
-		return 0, fmt.Errorf("looking for the target in the kernel: %w", err)
+// whileRunning has Run do something with its sink, between two records. It does
+// nothing unless Run was called.
+func (r *Recorder) whileRunning(task func(wait.Sink) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running {
+		r.tasks = append(r.tasks, task)
 	}
-	return tgid, nil
 }
 
-func (r *Recorder) attachHooks() error {
-	for _, h := range r.plan.hooks {
-		for _, p := range h.programs {
-			attached, err := p.attach(r.collection.Programs[p.name])
-			if err != nil {
-				return fmt.Errorf("attaching %s: %w", h.name, err)
-			}
-			r.attached = append(r.attached, attached)
-		}
-	}
-	attached, err := attachRawTracepoint("sched_process_exec")(r.collection.Programs[bpf.WaitsProgTargetExec])
-	if err != nil {
-		return fmt.Errorf("attaching tracepoint sched_process_exec: %w", err)
-	}
-	r.attached = append(r.attached, attached)
-	return nil
-}
-
-func (r *Recorder) attachUprobes() error {
-	exe, err := link.OpenExecutable(r.target.Process.ExePath())
-	if err != nil {
-		return fmt.Errorf("opening the target's executable: %w", err)
-	}
-	for _, p := range r.places() {
-		if !p.Place.Found() && p.Optional != "" {
-			r.plan.Unmeasured[p.Optional] = "its place in the executable was not found"
-			continue
-		}
-		if !p.Place.Found() {
-			return fmt.Errorf("mode %s cannot record a program built like this (%s): choose another mode, or build it without -pgo",
-				r.plan.Mode, strings.Join(r.target.Places.Missing, "; "))
-		}
-		if p.Place.Inlined && p.Partly != "" {
-			r.plan.Unmeasured[p.Partly] = p.Place.Func + " is inlined elsewhere, too, where it is not seen: build the program without -pgo to measure all"
-		}
-		offset, err := r.target.Binary.FileOffset(p.Place.Addr)
-		if err != nil {
-			return fmt.Errorf("attaching a uprobe to %s: %w", p.Place.Func, err)
-		}
-		attached, err := r.plan.uprobe(exe, r.collection.Programs[p.Program], offset, r.target.Process.PID)
-		if err != nil {
-			return fmt.Errorf("attaching a uprobe to %s+%#x: %w", p.Place.Func, p.Place.Offset, err)
-		}
-		r.attached = append(r.attached, attached)
-	}
-	return nil
-}
-
-// places are where uprobes belong in the target.
-func (r *Recorder) places() []ModePlace { return PlacesOf(r.plan.Mode, r.target.Places) }
-
-// Close detaches whatever is attached and frees everything.
+// Close implements [wait.Source]: it detaches whatever is attached and frees
+// everything.
 func (r *Recorder) Close() error {
+	r.end()
 	_, err := r.takeBacklog()
-	errs := []error{err, r.detach(), r.timing.stop()}
-	if r.reader != nil {
-		errs = append(errs, r.reader.Close())
+	errs := []error{err}
+	for _, t := range r.all() {
+		errs = append(errs, r.drop(t))
 	}
-	r.collection.Close()
+	errs = append(errs, r.timing.stop(), r.machine.close())
 	return errors.Join(errs...)
 }
 
-func (r *Recorder) detach() error {
-	err := r.attached.Close()
-	r.attached = nil
-	return err
-}
-
-// ClockBase is when the recording began, in nanoseconds of CLOCK_MONOTONIC.
-func (r *Recorder) ClockBase() int64 { return r.decoder.began }
-
-// Began is the same moment by the wall clock.
-func (r *Recorder) Began() time.Time { return time.Unix(0, r.decoder.began+r.decoder.wallOffset) }
-
-// Stats may be called at any time.
-func (r *Recorder) Stats() Stats {
-	return Stats{
-		Delivered: r.delivered.Load(),
-		Lost:      r.lost.Load(),
-		Hits:      r.hits.Load(),
-		Cost:      time.Duration(r.cost.Load()),
-	}
+// end waits for what is being added, and has nothing be added after that.
+func (r *Recorder) end() {
+	r.changing.Lock()
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.changing.Unlock()
+	r.joins.Wait()
 }
 
 // monotonicNow is the clock of bpf_ktime_get_ns.

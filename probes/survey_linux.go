@@ -1,115 +1,73 @@
 package probes
 
 import (
-	"slices"
 	"sync"
 
-	"github.com/netpolltrace/netpolltrace/bpf"
-	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Sight is something that a recording has to see, and what came of trying each
-// way to see it here.
-type Sight struct {
+// Requirement is something that a recording has to see, and what came of trying
+// each method to see it here.
+type Requirement struct {
 	Name string
 	// Part is what is not measured without it: a key of wait.Meta.Unmeasured.
 	// It is empty where nothing can be recorded without it.
 	Part wait.Part
 	// Lacks is how a report says that Part was not measured.
-	Lacks string
-	Ways  []Way // the cheapest first
+	Lacks   string
+	Methods []Method // the cheapest first
 }
 
-// Way is one way to see something.
-type Way struct {
+// Method is one way to see something.
+type Method struct {
 	Name    string
 	Feature Feature
 	Err     error // why it does not work here; nil if it does
-	// Partly says what it does not see of what is needed; empty for nothing.
-	Partly string
+	// Limitation says what it does not see of what is required; empty for nothing.
+	Limitation string
 }
 
-// Chosen is the number of the way that [Choose] takes, if it is not asked for
+// Chosen is the number of the method that [Choose] takes, if it is not asked for
 // a backend: the first that works. It is -1 where none does.
-func (s *Sight) Chosen() int {
-	for i := range s.Ways {
-		if s.Ways[i].Err == nil {
+func (r *Requirement) Chosen() int {
+	for i := range r.Methods {
+		if r.Methods[i].Err == nil {
 			return i
 		}
 	}
 	return -1
 }
 
-// Survey tries every way to see everything that a recording could see.
-func Survey(f *Features) []Sight {
-	var sights []Sight
+// Survey tries every method to see everything that a recording could see.
+func Survey(f *Features) []Requirement {
+	var required []Requirement
 	for _, feature := range needed {
-		sights = append(sights, Sight{Name: feature.Name, Ways: []Way{{Name: feature.Name, Feature: feature}}})
+		required = append(required, Requirement{Name: feature.Name, Methods: []Method{{Name: feature.Name, Feature: feature}}})
 	}
-	sights = append(sights, Sight{Name: "uprobes", Ways: []Way{
+	required = append(required, Requirement{Name: "uprobes", Methods: []Method{
 		{Name: "uprobe_multi", Feature: featureUprobeMulti},
 		{Name: "perf events", Feature: featureUprobe},
 	}})
 	for _, n := range needs {
-		sight := Sight{Name: n.name, Part: n.part, Lacks: n.lacks}
+		r := Requirement{Name: n.name, Part: n.part, Lacks: n.lacks}
 		for _, h := range n.hooks {
-			sight.Ways = append(sight.Ways, Way{Name: h.name, Feature: h.feature, Partly: h.partly})
+			r.Methods = append(r.Methods, Method{Name: h.name, Feature: h.feature, Limitation: h.limitation})
 		}
-		sights = append(sights, sight)
+		required = append(required, r)
 	}
-	f.try(sights)
-	return sights
+	f.try(required)
+	return required
 }
 
 // try fills in what works, all at a time: detaching a probe takes the kernel
 // longer than all else.
-func (f *Features) try(sights []Sight) {
+func (f *Features) try(required []Requirement) {
 	var group sync.WaitGroup
-	for i := range sights {
-		for j := range sights[i].Ways {
-			way := &sights[i].Ways[j]
-			group.Go(func() { way.Err = f.Have(way.Feature) })
+	for i := range required {
+		for j := range required[i].Methods {
+			method := &required[i].Methods[j]
+			group.Go(func() { method.Err = f.Have(method.Feature) })
 		}
 	}
 	group.Wait()
-}
-
-// ModePlace is where a probe of a mode sits in an executable.
-type ModePlace struct {
-	Program string // of package bpf
-	Place   gobinary.Place
-	// Optional is the part that a recording lacks without the probe; empty
-	// where there is no recording without it.
-	Optional wait.Part
-	// Partly is the part that some waits lack if Place.Inlined.
-	Partly wait.Part
-}
-
-// PlacesOf lists the places of a mode's probes in an executable, in the order
-// in which they are attached.
-func PlacesOf(mode wait.Mode, places *gobinary.Places) []ModePlace {
-	var list []ModePlace
-	if mode == wait.ModeAll {
-		for _, poll := range places.InlinedPolls {
-			list = append(list, ModePlace{Program: bpf.WaitsProgPollInlined, Place: poll.Place, Optional: wait.PartPoller})
-		}
-	}
-	for _, u := range uprobesOf[mode] {
-		if u.when == nil || u.when(places) {
-			list = append(list, ModePlace{Program: u.program, Place: u.place(places), Optional: u.optional, Partly: u.partly})
-		}
-	}
-	return list
-}
-
-// programsAt lists the programs of some places, each once.
-func programsAt(places []ModePlace) []string {
-	var names []string
-	for _, p := range places {
-		if !slices.Contains(names, p.Program) {
-			names = append(names, p.Program)
-		}
-	}
-	return names
 }

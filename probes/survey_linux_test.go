@@ -14,25 +14,25 @@ func TestTheSurveyAgreesWithThePlan(t *testing.T) {
 		t.Skip("attaching probes takes root")
 	}
 	var features Features
-	sights := Survey(&features)
+	required := Survey(&features)
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		plan, err := Choose(&features, mode, "")
 		if err != nil {
 			t.Skipf("nothing can be recorded here: %v", err)
 		}
-		for i := range sights {
-			s := &sights[i]
+		for i := range required {
+			s := &required[i]
 			if s.Part == "" {
 				continue
 			}
 			want := s.Name + ": none"
 			if chosen := s.Chosen(); chosen >= 0 {
-				want = s.Name + ": " + s.Ways[chosen].Name
+				want = s.Name + ": " + s.Methods[chosen].Name
 			}
 			if !strings.Contains("\n"+strings.Join(plan.Lines, "\n"), "\n"+want) {
 				t.Errorf("mode %s: the survey says %q, the plan\n%s", mode, want, strings.Join(plan.Lines, "\n"))
 			}
-			if _, lacks := plan.Unmeasured[s.Part]; lacks != (s.Chosen() < 0 || s.Ways[s.Chosen()].Partly != "") {
+			if _, lacks := plan.Unmeasured[s.Part]; lacks != (s.Chosen() < 0 || s.Methods[s.Chosen()].Limitation != "") {
 				t.Errorf("mode %s: the plan says of %s: %q", mode, s.Part, plan.Unmeasured[s.Part])
 			}
 		}

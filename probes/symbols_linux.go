@@ -15,11 +15,12 @@ import (
 // (STACK_OF_SNAPSHOT in records.h).
 const stackOfSnapshot = 1 << 63
 
-// symbols gives names to what the kernel side knows by address. Each stack is
-// looked up once, when its first wait arrives.
+// symbols gives names to what the kernel side knows by address of a process.
+// Each stack is looked up once, when its first wait arrives.
 type symbols struct {
 	symbolizer *process.Symbolizer
 	chains     *ebpf.Map
+	snapshots  [][]uint64 // stacks found by a snapshot, at link-time addresses
 	stacks     map[uint64]*wait.Stack
 	functions  map[uint64]string
 	pollers    map[uint64]string // by what the kernel side has in pollers
@@ -50,29 +51,34 @@ func (s *symbols) stack(id uint64) *wait.Stack {
 	if known, ok := s.stacks[id]; ok {
 		return known
 	}
+	if id&stackOfSnapshot != 0 {
+		s.stacks[id] = s.symbolizer.StackOf(s.snapshots[id&^stackOfSnapshot])
+	} else if pcs := s.chain(id); pcs != nil {
+		s.stacks[id] = s.symbolizer.Stack(pcs)
+	}
+	return s.stacks[id]
+}
+
+// chain is what the kernel side keeps under a number; nil for nothing.
+func (s *symbols) chain(id uint64) []uint64 {
 	var chain bpf.WaitsStack
 	if err := s.chains.Lookup(id, &chain); err != nil {
 		return nil
 	}
 	pcs := make([]uint64, 0, len(chain.Pcs))
-	for _, pc := range chain.Pcs[:min(chain.Frames, uint64(len(chain.Pcs)))] {
+	for _, pc := range chain.Pcs[:min(int(chain.Frames), len(chain.Pcs))] {
 		if pc != 0 {
 			pcs = append(pcs, pc)
 		}
 	}
-	s.stacks[id] = s.symbolizer.Stack(pcs)
-	return s.stacks[id]
+	return pcs
 }
 
 // addSnapshot gives a stack that was found by a snapshot a number. pcs are
 // link-time addresses.
 func (s *symbols) addSnapshot(pcs []uint64) uint64 {
-	if len(pcs) == 0 {
-		return 0
-	}
-	id := stackOfSnapshot | uint64(len(s.stacks))
-	s.stacks[id] = s.symbolizer.StackOf(pcs)
-	return id
+	s.snapshots = append(s.snapshots, pcs)
+	return stackOfSnapshot | uint64(len(s.snapshots)-1)
 }
 
 // function is the name of the function at a run-time address.

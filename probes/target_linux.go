@@ -6,10 +6,9 @@ import (
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
-	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// Target is the process to record: what is known of it before anything is
+// Target is a process to record: what is known of it before anything is
 // attached.
 type Target struct {
 	Binary  *gobinary.Binary
@@ -48,38 +47,34 @@ func NewTarget(binary *gobinary.Binary, proc *process.Process) (*Target, error) 
 	return t, nil
 }
 
-// config is what the kernel programs have to know of the target.
-func (t *Target) config(plan *Plan, stacks bool) bpf.WaitsWaitConfig {
+// config is what the kernel programs have to know of the target, which has a
+// number. epfd is the address of runtime.epfd in the process, 0 if that is not
+// known; byEpoll tells whether they see each edge of readiness.
+func (t *Target) config(number uint32, m *mode, epfd uint64, byEpoll bool) bpf.WaitsWaitConfig {
 	l := t.Layout
-	c := bpf.WaitsWaitConfig{
+	return bpf.WaitsWaitConfig{
+		Process: number, Epfd: epfd,
 		G_m: l.G.M, G_goid: l.G.Goid, G_startpc: l.G.StartPC,
 		G_reason: l.G.WaitReason, G_schedPc: l.G.SchedPC, G_schedBp: l.G.SchedBP,
 		M_curg: l.M.CurG, M_p: l.M.P, M_waitlock: l.M.WaitLock,
 		PdFd: l.PollDesc.FD, PdFdseq: l.PollDesc.FDSeq, PdInfo: l.PollDesc.AtomicInfo,
 		PdRg: l.PollDesc.RG, PdWg: l.PollDesc.WG, PdSelf: l.PollDesc.Self,
-		ResumeOld:    uint32(t.Places.IOResumeOld),
-		EpollShr:     uint32(t.Decoding.Shr),
-		EpollShl:     uint32(t.Decoding.Shl),
-		EpollTagBits: uint32(t.Decoding.TagBits),
-		Pid:          int32(t.Process.PID),
+		ResumeOld:        uint32(t.Places.IOResumeOld),
+		EpollShr:         uint32(t.Decoding.Shr),
+		EpollShl:         uint32(t.Decoding.Shl),
+		EpollTagBits:     uint32(t.Decoding.TagBits),
+		EpollSigned:      uint32(flag(t.Decoding.SignExtend)),
+		Mode:             uint8(m.number),
+		ReadinessByEpoll: flag(byEpoll),
+		// netpollgoready hands on its traceskip plus one.
+		TraceskipOff: flag(t.Places.NetpollGoready.Func == "runtime.netpollgoready"),
 	}
-	if t.Decoding.SignExtend {
-		c.EpollSigned = 1
+}
+
+// epfd is the address of runtime.epfd in the process; 0 if it is not known.
+func (t *Target) epfd() uint64 {
+	if link := t.Binary.Globals().EpFD; link != 0 {
+		return link + t.Bias
 	}
-	if stacks {
-		c.Stacks = 1
-	}
-	if plan.Mode == wait.ModeIO {
-		c.OnlyIo = 1
-	}
-	// netpollgoready hands on its traceskip plus one.
-	if t.Places.NetpollGoready.Func == "runtime.netpollgoready" {
-		c.TraceskipOff = 1
-	}
-	for _, h := range plan.hooks {
-		if h.set != nil {
-			h.set(&c)
-		}
-	}
-	return c
+	return 0
 }

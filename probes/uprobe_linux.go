@@ -10,72 +10,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 
-	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
-	"github.com/netpolltrace/netpolltrace/wait"
 )
-
-// uprobe is a program on a place of the target.
-type uprobe struct {
-	program string
-	place   func(*gobinary.Places) gobinary.Place
-	// when tells whether an executable takes it; nil for always.
-	when func(*gobinary.Places) bool
-	// optional is the part that a recording lacks without the program; empty
-	// where there is no recording without it.
-	optional wait.Part
-	// partly is the part that some waits lack where the function was inlined
-	// elsewhere too; empty where other programs see to those calls.
-	partly wait.Part
-}
-
-// uprobesOf are the uprobes of each mode, in the order in which they are
-// attached: what ends a wait before what begins one, so that no wait is begun
-// whose end would be missed. They are detached the other way round.
-var uprobesOf = map[wait.Mode][]uprobe{
-	wait.ModeIO: {
-		{program: bpf.WaitsProgIoGoready, partly: wait.PartOutcome,
-			place: func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready }},
-		{program: bpf.WaitsProgIoResume,
-			place: func(p *gobinary.Places) gobinary.Place { return p.IOResume }},
-		{program: bpf.WaitsProgIoPark, when: callsGopark,
-			place: func(p *gobinary.Places) gobinary.Place { return p.IOPark }},
-		{program: bpf.WaitsProgParkM, when: not(callsGopark),
-			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
-	},
-	wait.ModeAll: {
-		{program: bpf.WaitsProgAllNetpoll, optional: wait.PartPoller, partly: wait.PartPoller, place: calledNetpoll},
-		{program: bpf.WaitsProgAllReady, partly: wait.PartBlocked,
-			place: func(p *gobinary.Places) gobinary.Place { return p.Ready }},
-		{program: bpf.WaitsProgAllExecute, partly: wait.PartEnds,
-			place: func(p *gobinary.Places) gobinary.Place { return p.Execute }},
-		{program: bpf.WaitsProgAllPark, when: parksOnce,
-			place: func(p *gobinary.Places) gobinary.Place { return p.Park }},
-		{program: bpf.WaitsProgParkM, when: not(parksOnce),
-			place: func(p *gobinary.Places) gobinary.Place { return p.ParkM }},
-	},
-}
-
-// callsGopark tells whether a wait in the netpoller calls gopark: a profile
-// can have it inlined there.
-func callsGopark(p *gobinary.Places) bool { return p.IOPark.Found() }
-
-// parksOnce tells whether every park passes gopark's prologue, and once.
-func parksOnce(p *gobinary.Places) bool {
-	return p.Park.Found() && !p.Park.Repeats && !p.Park.Inlined
-}
-
-// calledNetpoll is the place in netpoll. It does not lack the polls that were
-// inlined where these have places of their own.
-func calledNetpoll(p *gobinary.Places) gobinary.Place {
-	place := p.Netpoll
-	place.Inlined = place.Inlined && len(p.InlinedPolls) == 0
-	return place
-}
-
-func not(condition func(*gobinary.Places) bool) func(*gobinary.Places) bool {
-	return func(p *gobinary.Places) bool { return !condition(p) }
-}
 
 // probed is a function of our own to put a uprobe on. It has a frame, and so a
 // prologue like the functions that are probed in a target.
@@ -126,7 +62,7 @@ func probeUprobe(attach uprobeAttach, attachType ebpf.AttachType) error {
 		return firstCause(err)
 	}
 	defer program.Close()
-	attached, err := attach(exe, program, offset, os.Getpid())
+	attached, err := attach(exe, program, uprobeAt{offset: offset, pid: os.Getpid()})
 	if err != nil {
 		return firstCause(err)
 	}

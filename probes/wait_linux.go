@@ -27,7 +27,6 @@ func has(flags uint8, flag bpf.WaitsWaitFlag) bool { return bpf.WaitsWaitFlag(fl
 type decoder struct {
 	process     *wait.Process
 	wallOffset  int64 // wall clock minus CLOCK_MONOTONIC, in nanoseconds
-	began       int64 // CLOCK_MONOTONIC at the start of the recording
 	reasons     []string
 	descriptors *descriptors
 	symbols     *symbols

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -83,7 +82,7 @@ func do(t *testing.T, program *testprogram.Process, command ...string) testprogr
 // recording is a recording under way, and what it delivered.
 type recording struct {
 	truth.Gather
-	source *recorder.Recorder
+	source *probes.Recorder
 	meta   *wait.Meta
 	heard  chan wait.Event // events as they come; what nobody waits for is dropped
 	stop   context.CancelFunc
@@ -122,12 +121,12 @@ type settings struct {
 }
 
 // openSource makes a source of a process.
-func openSource(target *process.Process, s settings) (*recorder.Recorder, error) {
-	source, err := recorder.Open(recorder.Options{Mode: s.mode})
+func openSource(target *process.Process, s settings) (*probes.Recorder, error) {
+	source, err := probes.Open(probes.Options{Mode: s.mode})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := source.Add(target, recorder.TargetOptions{Fresh: s.fresh}); err != nil {
+	if _, err := source.Add(target, probes.TargetOptions{Fresh: s.fresh}); err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
 	return source, nil

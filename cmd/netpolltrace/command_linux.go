@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 )
 
@@ -100,7 +100,7 @@ func openChild(flags *recordFlags, child *process.Child) (*attachedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openRecording(flags, []*process.Process{p}, flags.shows(), func(r *recorder.Recorder) error {
+	return openRecording(flags, []*process.Process{p}, flags.shows(), func(r *probes.Recorder) error {
 		return addProcess(r, p, flags, true)
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -27,11 +26,11 @@ type recordFlags struct {
 	backend probes.Backend
 	args    bool
 	ringMiB int
-	limits  recorder.Limits
+	limits  probes.Limits
 }
 
 func newRecordFlags() *recordFlags {
-	limits := recorder.DefaultLimits()
+	limits := probes.DefaultLimits()
 	return &recordFlags{
 		recordingFlags: recordingFlags{duration: defaultDuration, maxOverhead: 0.05},
 		mode:           wait.ModeAuto, ringMiB: limits.RingBuffer >> 20, limits: limits,
@@ -132,7 +131,7 @@ func recordFound(ctx context.Context, flags *recordFlags, f *found, show bool) e
 // attachedRun is a recording by probes, and the processes that it holds open.
 type attachedRun struct {
 	*recordingRun
-	recorder  *recorder.Recorder
+	recorder  *probes.Recorder
 	processes []*process.Process
 }
 
@@ -146,7 +145,7 @@ func openFound(flags *recordFlags, f *found, show bool) (*attachedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openRecording(flags, processes, show, func(r *recorder.Recorder) error {
+	return openRecording(flags, processes, show, func(r *probes.Recorder) error {
 		added, err := use(f, processes, say, func(p *process.Process) (*process.Process, error) {
 			return p, addProcess(r, p, flags, false)
 		})
@@ -163,8 +162,8 @@ func openFound(flags *recordFlags, f *found, show bool) (*attachedRun, error) {
 
 // addProcess attaches to a process. A fresh one has not run its first
 // instruction yet.
-func addProcess(r *recorder.Recorder, p *process.Process, flags *recordFlags, fresh bool) error {
-	options := recorder.TargetOptions{Mode: flags.mode, Fresh: fresh}
+func addProcess(r *probes.Recorder, p *process.Process, flags *recordFlags, fresh bool) error {
+	options := probes.TargetOptions{Mode: flags.mode, Fresh: fresh}
 	if flags.args {
 		var err error
 		if options.Args, err = p.Args(); err != nil {
@@ -178,13 +177,13 @@ func addProcess(r *recorder.Recorder, p *process.Process, flags *recordFlags, fr
 // openRecording makes a recording of some processes; attach adds them to it.
 // Nothing is created before it is sure that there is something to record. The
 // processes are closed with the recording, also where it cannot be opened.
-func openRecording(flags *recordFlags, processes []*process.Process, show bool, attach func(*recorder.Recorder) error) (*attachedRun, error) {
+func openRecording(flags *recordFlags, processes []*process.Process, show bool, attach func(*probes.Recorder) error) (*attachedRun, error) {
 	r := &attachedRun{processes: processes}
 	var err error
 	if r.recordingRun, err = newRecordingRun(&flags.recordingFlags, namesOf(processes), show); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
-	if r.recorder, err = recorder.Open(flags.options()); err != nil {
+	if r.recorder, err = probes.Open(flags.options()); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	if err := attach(r.recorder); err != nil {
@@ -196,8 +195,8 @@ func openRecording(flags *recordFlags, processes []*process.Process, show bool, 
 	return r, nil
 }
 
-func (f *recordFlags) options() recorder.Options {
-	options := recorder.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Tool: version()}
+func (f *recordFlags) options() probes.Options {
+	options := probes.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Tool: version()}
 	options.Limits.RingBuffer = f.ringMiB << 20
 	return options
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -115,11 +115,11 @@ func openSession(_ context.Context, args []string) error {
 		return err
 	}
 	defer target.Close()
-	source, err := recorder.Open(recorder.Options{Mode: wait.ModeIO})
+	source, err := probes.Open(probes.Options{Mode: wait.ModeIO})
 	if err != nil {
 		return err
 	}
-	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
 		return errors.Join(err, source.Close())
 	}
 	fmt.Println(time.Since(began))

@@ -25,7 +25,6 @@ var packages = []boundary{
 	{folder: "bpf"},
 	{folder: "kqueue_dtrace", ours: "gobinary wait", portable: true},
 	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
-	{folder: "internal/recorder", ours: "gobinary probes process wait"},
 
 	// One recording from start to end; it knows sources by their interface only.
 	{folder: "session", ours: "wait", portable: true},
@@ -45,7 +44,7 @@ var packages = []boundary{
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",
-		ours: "explain export findings gobinary internal/doctor internal/recorder internal/workload kqueue_dtrace probes process recording " +
+		ours: "explain export findings gobinary internal/doctor internal/workload kqueue_dtrace probes process recording " +
 			"report report/render session wait",
 		portable: true,
 	},
@@ -59,7 +58,7 @@ var packages = []boundary{
 	{folder: "internal/vm"},
 	{folder: "internal/vm/guest"},
 	{folder: "internal/vm/init"},
-	{folder: "internal/bench", ours: "gobinary internal/recorder internal/testprogram internal/truth probes process recording wait"},
+	{folder: "internal/bench", ours: "gobinary internal/testprogram internal/truth probes process recording wait"},
 }
 
 // libraries says which folders may import a module of others, separated by spaces.
@@ -74,7 +73,7 @@ var libraries = map[string]string{
 	"github.com/spf13/pflag":            "cmd/netpolltrace",
 	"golang.org/x/arch":                 "gobinary",
 	"golang.org/x/exp":                  "internal/truth",
-	"golang.org/x/sync":                 "internal/doctor internal/recorder session",
-	"golang.org/x/sys":                  "cmd/netpolltrace internal/doctor internal/recorder internal/rights internal/vm/init probes process",
+	"golang.org/x/sync":                 "internal/doctor session",
+	"golang.org/x/sys":                  "cmd/netpolltrace internal/doctor internal/rights internal/vm/init probes process",
 	"golang.org/x/term":                 "cmd/netpolltrace",
 }

@@ -28,23 +28,23 @@ func Examine(ctx context.Context, open Opener) (*Report, error) {
 	for i, mode := range modes {
 		trials[i] = tryHere(ctx, &features, mode)
 	}
-	sights := probes.Survey(&features)
+	requirements := probes.Survey(&features)
 	report := &Report{
 		Version: reportVersion,
 		Of:      "this machine",
 		Sections: []Section{
-			examineMachine(m), examineHooks(m, sights), examineModes(m, sights, trials),
+			examineMachine(m), examineHooks(m, requirements), examineModes(m, requirements, trials),
 		},
 		Recordable: recordable(trials),
 	}
 	if open != nil {
-		examineProcess(report, m, &features, sights, open)
+		examineProcess(report, m, &features, requirements, open)
 	}
 	return report, nil
 }
 
 // examineProcess adds to a report what there is to say of the process.
-func examineProcess(report *Report, m *machine, features *probes.Features, sights []probes.Sight, open Opener) {
+func examineProcess(report *Report, m *machine, features *probes.Features, requirements []probes.Requirement, open Opener) {
 	p, err := open()
 	if err != nil {
 		report.Of, report.Recordable = "the process", recordable(nil)
@@ -56,6 +56,6 @@ func examineProcess(report *Report, m *machine, features *probes.Features, sight
 	defer p.Close()
 	s := lookAtProcess(p, features)
 	report.Of = fmt.Sprintf("process %d (%s)", s.pid, s.name)
-	report.Sections = append(report.Sections, examineSubject(m, sights, s))
+	report.Sections = append(report.Sections, examineSubject(m, requirements, s))
 	report.Recordable = recordable(s.trials)
 }

@@ -14,49 +14,49 @@ import (
 )
 
 // examineHooks tells, for everything that a recording has to see in the kernel,
-// which ways there are here, and which it will take.
-func examineHooks(m *machine, sights []probes.Sight) Section {
+// which methods there are here, and which it will take.
+func examineHooks(m *machine, requirements []probes.Requirement) Section {
 	section := Section{Name: "Hooks"}
-	for i := range sights {
-		section.Findings = append(section.Findings, judgeSight(m, &sights[i]))
+	for i := range requirements {
+		section.Findings = append(section.Findings, judgeRequirement(m, &requirements[i]))
 	}
 	return section
 }
 
-func judgeSight(m *machine, sight *probes.Sight) Finding {
-	f := Finding{Name: sight.Name, State: OK}
-	chosen := sight.Chosen()
+func judgeRequirement(m *machine, requirement *probes.Requirement) Finding {
+	f := Finding{Name: requirement.Name, State: OK}
+	chosen := requirement.Chosen()
 	switch {
-	case chosen < 0 && sight.Part == "":
-		f.State, f.Detail, f.Fix = Fail, "nothing can be recorded without it", m.fixWays(sight.Ways)
+	case chosen < 0 && requirement.Part == "":
+		f.State, f.Detail, f.Fix = Fail, "nothing can be recorded without it", m.fixMethods(requirement.Methods)
 	case chosen < 0:
-		f.State, f.Detail, f.Fix = Warn, sight.Lacks, m.fixWays(sight.Ways)
-	case sight.Ways[chosen].Partly != "":
-		f.State, f.Detail, f.Fix = Warn, sight.Ways[chosen].Partly, m.fixWays(sight.Ways[:chosen])
+		f.State, f.Detail, f.Fix = Warn, requirement.Lacks, m.fixMethods(requirement.Methods)
+	case requirement.Methods[chosen].Limitation != "":
+		f.State, f.Detail, f.Fix = Warn, requirement.Methods[chosen].Limitation, m.fixMethods(requirement.Methods[:chosen])
 	default:
-		f.Detail = "by " + sight.Ways[chosen].Name
+		f.Detail = "by " + requirement.Methods[chosen].Name
 	}
-	if len(sight.Ways) == 1 && sight.Ways[0].Name == sight.Name {
+	if len(requirement.Methods) == 1 && requirement.Methods[0].Name == requirement.Name {
 		f.Detail = "works"
 		if chosen < 0 {
-			f.Detail = whyNot(&sight.Ways[0])
+			f.Detail = whyNot(&requirement.Methods[0])
 		}
 		return f
 	}
-	for i := range sight.Ways {
-		f.Parts = append(f.Parts, judgeWay(&sight.Ways[i], i == chosen))
+	for i := range requirement.Methods {
+		f.Parts = append(f.Parts, judgeMethod(&requirement.Methods[i], i == chosen))
 	}
 	return f
 }
 
-func judgeWay(way *probes.Way, chosen bool) Finding {
+func judgeMethod(method *probes.Method, chosen bool) Finding {
 	switch {
 	case chosen:
-		return Finding{Name: way.Name, State: OK, Detail: "works, and is used"}
-	case way.Err == nil:
-		return Finding{Name: way.Name, State: OK, Detail: "works"}
+		return Finding{Name: method.Name, State: OK, Detail: "works, and is used"}
+	case method.Err == nil:
+		return Finding{Name: method.Name, State: OK, Detail: "works"}
 	}
-	return Finding{Name: way.Name, State: Note, Detail: whyNot(way)}
+	return Finding{Name: method.Name, State: Note, Detail: whyNot(method)}
 }
 
 // absent tells whether the kernel simply does not have what was tried. An
@@ -65,31 +65,31 @@ func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL)
 }
 
-// whyNot is why a way does not work, in a few words.
-func whyNot(way *probes.Way) string {
+// whyNot is why a method does not work, in a few words.
+func whyNot(method *probes.Method) string {
 	switch {
-	case rights.Refused(way.Err):
-		return refused(way.Err)
-	case absent(way.Err):
+	case rights.Refused(method.Err):
+		return refused(method.Err)
+	case absent(method.Err):
 		return "not in this kernel"
 	}
-	return strings.TrimPrefix(way.Err.Error(), way.Feature.Name+": ")
+	return strings.TrimPrefix(method.Err.Error(), method.Feature.Name+": ")
 }
 
-// fixWays says how one of some ways that do not work could be had: rights are
+// fixMethods says how one of some methods that do not work could be had: rights are
 // easier to come by than another kernel.
-func (m *machine) fixWays(ways []probes.Way) string {
+func (m *machine) fixMethods(methods []probes.Method) string {
 	if !m.mayUseBPF() {
 		return m.fixRefusal()
 	}
-	for i := range ways {
-		if lacks := m.held.Lacks(ways[i].Feature.Rights); lacks != 0 && rights.Refused(ways[i].Err) {
+	for i := range methods {
+		if lacks := m.held.Lacks(methods[i].Feature.Rights); lacks != 0 && rights.Refused(methods[i].Err) {
 			return lacks.Grant()
 		}
 	}
 	var could []string
-	for i := range ways {
-		could = append(could, kernelWith(&ways[i].Feature))
+	for i := range methods {
+		could = append(could, kernelWith(&methods[i].Feature))
 	}
 	return "boot a kernel with " + strings.Join(could, ", or ")
 }

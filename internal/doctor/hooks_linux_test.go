@@ -18,26 +18,26 @@ var (
 	errRefused = fmt.Errorf("fentry f: load program: %w (MEMLOCK may be too low)", unix.EPERM)
 )
 
-func way(name string, err error) probes.Way {
-	return probes.Way{Name: name, Err: err, Feature: probes.Feature{Name: name, Since: "6.4", Config: "CONFIG_X"}}
+func method(name string, err error) probes.Method {
+	return probes.Method{Name: name, Err: err, Feature: probes.Feature{Name: name, Since: "6.4", Config: "CONFIG_X"}}
 }
 
-func takes(w probes.Way, further rights.Set) probes.Way {
+func takes(w probes.Method, further rights.Set) probes.Method {
 	w.Feature.Rights = further
 	return w
 }
 
-func TestTheFirstWayThatWorksIsTaken(t *testing.T) {
-	sight := probes.Sight{Name: "sends", Part: "idle", Ways: []probes.Way{
-		way("fentry f", errRefused), way("kprobe f", errAbsent), way("tracepoint t", nil), way("tracepoint u", nil),
+func TestTheFirstMethodThatWorksIsTaken(t *testing.T) {
+	requirement := probes.Requirement{Name: "sends", Part: "idle", Methods: []probes.Method{
+		method("fentry f", errRefused), method("kprobe f", errAbsent), method("tracepoint t", nil), method("tracepoint u", nil),
 	}}
-	f := judgeSight(wellMachine(), &sight)
+	f := judgeRequirement(wellMachine(), &requirement)
 	wantFinding(t, f, OK, "by tracepoint t", "")
 	wantFinding(t, find(t, f.Parts, "fentry f"), Note, "refused: operation not permitted", "")
 	wantFinding(t, find(t, f.Parts, "kprobe f"), Note, "not in this kernel", "")
 	wantFinding(t, find(t, f.Parts, "tracepoint t"), OK, "works, and is used", "")
 	if last := find(t, f.Parts, "tracepoint u"); last.Detail != "works" {
-		t.Errorf("a way that is not needed: %s", last.Detail)
+		t.Errorf("a method that is not needed: %s", last.Detail)
 	}
 }
 
@@ -48,45 +48,45 @@ func TestFixesOfHooks(t *testing.T) {
 	nested.ofMachine = false
 	atKernel := wellMachine()
 	atKernel.held = rights.Kernel
-	partly := way("tracepoint t", nil)
-	partly.Partly = "pipes are not seen"
+	limited := method("tracepoint t", nil)
+	limited.Limitation = "pipes are not seen"
 	for name, test := range map[string]struct {
-		machine *machine
-		sight   probes.Sight
-		state   State
-		detail  string
-		fix     string
+		machine     *machine
+		requirement probes.Requirement
+		state       State
+		detail      string
+		fix         string
 	}{
 		"a part is missing": {wellMachine(),
-			probes.Sight{Part: "idle", Lacks: "no hook on sends", Ways: []probes.Way{way("fentry f", errAbsent), way("kprobe f", errAbsent)}},
+			probes.Requirement{Part: "idle", Lacks: "no hook on sends", Methods: []probes.Method{method("fentry f", errAbsent), method("kprobe f", errAbsent)}},
 			Warn, "no hook on sends", "fentry f (Linux 6.4 or newer, CONFIG_X=y), or kprobe f (Linux"},
 		"nothing can be recorded": {wellMachine(),
-			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), way("perf events", errAbsent)}},
+			probes.Requirement{Methods: []probes.Method{method("uprobe_multi", errAbsent), method("perf events", errAbsent)}},
 			Fail, "nothing can be recorded without", "boot a kernel with uprobe_multi"},
 		"it is seen in part": {wellMachine(),
-			probes.Sight{Part: "network", Ways: []probes.Way{way("fentry f", errAbsent), partly}},
+			probes.Requirement{Part: "network", Methods: []probes.Method{method("fentry f", errAbsent), limited}},
 			Warn, "pipes are not seen", "boot a kernel with fentry f (Linux 6.4"},
 		"an ordinary user": {ordinary,
-			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
+			probes.Requirement{Part: "idle", Methods: []probes.Method{method("fentry f", errRefused), method("kprobe f", errRefused)}},
 			Warn, "", seeRights},
 		"a user namespace": {nested,
-			probes.Sight{Part: "idle", Ways: []probes.Way{way("fentry f", errRefused), way("kprobe f", errRefused)}},
+			probes.Requirement{Part: "idle", Methods: []probes.Method{method("fentry f", errRefused), method("kprobe f", errRefused)}},
 			Warn, "", "outside this user namespace"},
 		"a further right": {atKernel,
-			probes.Sight{Ways: []probes.Way{way("uprobe_multi", errAbsent), takes(way("perf events", errRefused), rights.SysAdmin)}},
+			probes.Requirement{Methods: []probes.Method{method("uprobe_multi", errAbsent), takes(method("perf events", errRefused), rights.SysAdmin)}},
 			Fail, "nothing can be recorded without", "grant CAP_SYS_ADMIN"},
 		"a further right that does not help": {atKernel,
-			probes.Sight{Ways: []probes.Way{takes(way("perf events", errAbsent), rights.SysAdmin)}},
+			probes.Requirement{Methods: []probes.Method{takes(method("perf events", errAbsent), rights.SysAdmin)}},
 			Fail, "", "boot a kernel with perf events"},
-		"the only way": {wellMachine(),
-			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errAbsent)}},
+		"the only method": {wellMachine(),
+			probes.Requirement{Name: "ring buffer", Methods: []probes.Method{method("ring buffer", errAbsent)}},
 			Fail, "not in this kernel", "boot a kernel with ring buffer"},
 		"another error": {wellMachine(),
-			probes.Sight{Name: "ring buffer", Ways: []probes.Way{way("ring buffer", errors.New("ring buffer: does not fire"))}},
+			probes.Requirement{Name: "ring buffer", Methods: []probes.Method{method("ring buffer", errors.New("ring buffer: does not fire"))}},
 			Fail, "does not fire", "boot a kernel with ring buffer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantFinding(t, judgeSight(test.machine, &test.sight), test.state, test.detail, test.fix)
+			wantFinding(t, judgeRequirement(test.machine, &test.requirement), test.state, test.detail, test.fix)
 		})
 	}
 }
@@ -94,8 +94,8 @@ func TestFixesOfHooks(t *testing.T) {
 func TestARefusedModeTakesTheRightsOfItsUprobes(t *testing.T) {
 	m := wellMachine()
 	m.held = rights.Kernel
-	sights := []probes.Sight{{Name: "uprobes", Ways: []probes.Way{takes(way("perf events", errRefused), rights.SysAdmin)}}}
-	f := judgeTrial(m, sights, &trial{mode: wait.ModeIO, err: errRefused})
+	requirements := []probes.Requirement{{Name: "uprobes", Methods: []probes.Method{takes(method("perf events", errRefused), rights.SysAdmin)}}}
+	f := judgeTrial(m, requirements, &trial{mode: wait.ModeIO, err: errRefused})
 	wantFinding(t, f, Fail, "refused", "grant CAP_SYS_ADMIN")
 }
 
@@ -109,8 +109,8 @@ func measuredTrial(mode wait.Mode) *trial {
 }
 
 func TestAModeThatWorksTellsWhatItMeasuresWith(t *testing.T) {
-	sights := []probes.Sight{{Part: "netpoll", Ways: []probes.Way{way("fexit f", nil)}}}
-	f := judgeTrial(wellMachine(), sights, measuredTrial(wait.ModeIO))
+	requirements := []probes.Requirement{{Part: "netpoll", Methods: []probes.Method{method("fexit f", nil)}}}
+	f := judgeTrial(wellMachine(), requirements, measuredTrial(wait.ModeIO))
 	wantFinding(t, f, OK, "8 waits", "")
 	wantFinding(t, find(t, f.Parts, "netpoll"), OK, "in 8 of them, by fexit f", "")
 	wantFinding(t, find(t, f.Parts, "sched"), OK, "by fexit f", "")
@@ -119,7 +119,7 @@ func TestAModeThatWorksTellsWhatItMeasuresWith(t *testing.T) {
 			t.Error("mode io tells of pollers, which it does not see")
 		}
 	}
-	find(t, judgeTrial(wellMachine(), sights, measuredTrial(wait.ModeAll)).Parts, "poller")
+	find(t, judgeTrial(wellMachine(), requirements, measuredTrial(wait.ModeAll)).Parts, "poller")
 }
 
 func TestAPartThatWasNotMeasured(t *testing.T) {

@@ -173,12 +173,12 @@ func TestWhichRightsAreEnough(t *testing.T) {
 	}
 }
 
-// worksHere tells whether a way to see something works for us.
+// worksHere tells whether a method to see something works for us.
 func worksHere(name string) bool {
-	for _, sight := range probes.Survey(new(probes.Features)) {
-		for _, way := range sight.Ways {
-			if way.Name == name {
-				return way.Err == nil
+	for _, requirement := range probes.Survey(new(probes.Features)) {
+		for _, method := range requirement.Methods {
+			if method.Name == name {
+				return method.Err == nil
 			}
 		}
 	}

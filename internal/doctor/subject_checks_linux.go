@@ -40,7 +40,7 @@ var (
 	}
 )
 
-func examineSubject(m *machine, sights []probes.Sight, s *subject) Section {
+func examineSubject(m *machine, requirements []probes.Requirement, s *subject) Section {
 	section := Section{Name: "Process"}
 	checks := aroundChecks
 	if s.binary != nil {
@@ -52,7 +52,7 @@ func examineSubject(m *machine, sights []probes.Sight, s *subject) Section {
 		section.Findings = append(section.Findings, finding)
 	}
 	for i := range s.trials {
-		finding := judgeTrial(m, sights, &s.trials[i])
+		finding := judgeTrial(m, requirements, &s.trials[i])
 		finding.Name = "mode " + finding.Name
 		section.Findings = append(section.Findings, finding)
 	}

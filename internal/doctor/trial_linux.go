@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/internal/rights"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
@@ -24,7 +24,7 @@ var modes = []wait.Mode{wait.ModeIO, wait.ModeAll}
 // trial is what came of trying a mode.
 type trial struct {
 	mode       wait.Mode
-	plan       []string // what was chosen, and why: probes.Plan.Lines
+	plan       []string // what was chosen, and why: wait.Meta.Probes
 	unmeasured map[wait.Part]string
 	err        error // why nothing can be recorded
 	seen       *seen // of the exchange; nil where none was recorded
@@ -58,42 +58,18 @@ func tryOn(features *probes.Features, mode wait.Mode, p *process.Process) trial 
 
 func try(features *probes.Features, mode wait.Mode, p *process.Process, use func(*probes.Recorder) (*seen, error)) trial {
 	t := trial{mode: mode}
-	var plan *probes.Plan
-	if plan, t.err = probes.Choose(features, mode, ""); t.err != nil {
+	var recorder *probes.Recorder
+	if recorder, t.err = probes.Open(probes.Options{Features: features, Mode: mode}); t.err != nil {
 		return t
 	}
-	t.plan, t.unmeasured = plan.Lines, plan.Unmeasured
-	binary, err := gobinary.Open(p.ExePath())
-	if err != nil {
-		t.err = fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
-		return t
+	t.plan, t.unmeasured = recorder.Meta().Probes, maps.Clone(recorder.Meta().Unmeasured)
+	var target *wait.Target
+	if target, t.err = recorder.Add(p, probes.TargetOptions{}); t.err == nil {
+		maps.Copy(t.unmeasured, target.Unmeasured)
+		t.seen, t.err = use(recorder)
 	}
-	defer binary.Close()
-	t.seen, t.err = attach(binary, p, plan, use)
+	t.err = errors.Join(t.err, recorder.Close())
 	return t
-}
-
-func attach(binary *gobinary.Binary, p *process.Process, plan *probes.Plan, use func(*probes.Recorder) (*seen, error)) (*seen, error) {
-	target, err := probes.NewTarget(binary, p)
-	if err != nil {
-		return nil, fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
-	}
-	// Wrong numbers would do harm: a recording does not begin without this, either.
-	snapshot, err := p.Goroutines(binary)
-	if err != nil {
-		return nil, err
-	}
-	if snapshot.EpFD >= 0 {
-		target.Decoding = snapshot.Decoding
-	}
-	options := probes.DefaultOptions()
-	options.Identity = &wait.Process{Name: p.Name, PID: int32(p.PID)}
-	recorder, err := probes.Attach(target, plan, options)
-	if err != nil {
-		return nil, err
-	}
-	what, err := use(recorder)
-	return what, errors.Join(err, recorder.Close())
 }
 
 // recordExchange runs the exchange under the recorder.
@@ -209,19 +185,19 @@ func (s *exchangeSink) Wait(w *wait.Wait) error {
 func (s *exchangeSink) Event(*wait.Event) error { return nil }
 
 // examineModes tells what can be recorded in each mode on this machine.
-func examineModes(m *machine, sights []probes.Sight, trials []trial) Section {
+func examineModes(m *machine, requirements []probes.Requirement, trials []trial) Section {
 	section := Section{Name: "Modes"}
 	for i := range trials {
-		section.Findings = append(section.Findings, judgeTrial(m, sights, &trials[i]))
+		section.Findings = append(section.Findings, judgeTrial(m, requirements, &trials[i]))
 	}
 	return section
 }
 
-func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
+func judgeTrial(m *machine, requirements []probes.Requirement, t *trial) Finding {
 	f := Finding{Name: string(t.mode), State: OK}
 	switch {
 	case t.err != nil && rights.Refused(t.err):
-		f.State, f.Detail, f.Fix = Fail, refused(t.err), m.fixTrial(sights)
+		f.State, f.Detail, f.Fix = Fail, refused(t.err), m.fixTrial(requirements)
 		return f
 	case t.err != nil:
 		f.State, f.Detail = Fail, t.err.Error()
@@ -243,23 +219,23 @@ func judgeTrial(m *machine, sights []probes.Sight, t *trial) Finding {
 		if part.name == "poller" && t.mode != wait.ModeAll {
 			continue
 		}
-		f.Parts = append(f.Parts, judgePart(sights, t, part.name))
+		f.Parts = append(f.Parts, judgePart(requirements, t, part.name))
 	}
 	return f
 }
 
 // fixTrial says what to do where a mode was refused. What every recording needs
 // may require further rights; its own fix says so.
-func (m *machine) fixTrial(sights []probes.Sight) string {
-	for i := range sights {
-		if sights[i].Part == "" && sights[i].Chosen() < 0 {
-			return m.fixWays(sights[i].Ways)
+func (m *machine) fixTrial(requirements []probes.Requirement) string {
+	for i := range requirements {
+		if requirements[i].Part == "" && requirements[i].Chosen() < 0 {
+			return m.fixMethods(requirements[i].Methods)
 		}
 	}
 	return m.fixRefusal()
 }
 
-func judgePart(sights []probes.Sight, t *trial, name string) Finding {
+func judgePart(requirements []probes.Requirement, t *trial, name string) Finding {
 	n, why := t.seen.measured[name], t.unmeasured[wait.Part(name)]
 	switch {
 	case n == 0 && why != "":
@@ -268,7 +244,7 @@ func judgePart(sights []probes.Sight, t *trial, name string) Finding {
 		return Finding{Name: name, State: Warn, Detail: "not measured in any of them"}
 	}
 	f := Finding{Name: name, State: OK, Detail: fmt.Sprintf("measured in %d of them", n)}
-	if by := shownBy(sights, wait.Part(name)); by != "" {
+	if by := shownBy(requirements, wait.Part(name)); by != "" {
 		f.Detail += ", " + by
 	}
 	if why != "" {
@@ -279,13 +255,13 @@ func judgePart(sights []probes.Sight, t *trial, name string) Finding {
 
 // shownBy names the hook that a part is measured with; empty for those that the
 // probes in the program show.
-func shownBy(sights []probes.Sight, part wait.Part) string {
+func shownBy(requirements []probes.Requirement, part wait.Part) string {
 	if part == wait.PartSched {
 		part = wait.PartNetpoll // both begin or end when the runtime learns of an event
 	}
-	for i := range sights {
-		if chosen := sights[i].Chosen(); sights[i].Part == part && chosen >= 0 {
-			return "by " + sights[i].Ways[chosen].Name
+	for i := range requirements {
+		if chosen := requirements[i].Chosen(); requirements[i].Part == part && chosen >= 0 {
+			return "by " + requirements[i].Methods[chosen].Name
 		}
 	}
 	return ""

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -81,12 +81,12 @@ func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands
 		t.Fatal(err)
 	}
 	defer target.Close()
-	source, err := recorder.Open(recorder.Options{Mode: mode})
+	source, err := probes.Open(probes.Options{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer source.Close()
-	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

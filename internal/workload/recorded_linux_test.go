@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/internal/workload"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/session"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -65,12 +65,12 @@ func recordShop(t *testing.T) []wait.Wait {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	source, err := recorder.Open(recorder.Options{Mode: wait.ModeAll})
+	source, err := probes.Open(probes.Options{Mode: wait.ModeAll})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer source.Close()
-	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -106,7 +106,7 @@ func openToUsers(t *testing.T) {
 
 // recordEverywhere records with what the machine offers here.
 func recordEverywhere(t *testing.T) {
-	options := recorder.Options{Mode: wait.ModeIO, Features: known}
+	options := probes.Options{Mode: wait.ModeIO, Features: known}
 	t.Run("waits", func(t *testing.T) {
 		program := launch(t, "truthful")
 		defer program.Close()

@@ -12,8 +12,8 @@ var (
 	beforeArm64Direct     = []string{"5.10 arm64", "6.1 arm64"}
 )
 
-// lacking says which machines lack a way to see something; all others have it.
-// A way that is not named here works on all of them.
+// lacking says which machines lack a method to see something; all others have it.
+// A method that is not named here works on all of them.
 var lacking = map[string][]string{
 	"uprobe_multi":            beforeTracedReadiness,
 	"fexit do_epoll_wait":     beforeArm64Direct,
@@ -24,47 +24,47 @@ var lacking = map[string][]string{
 	"tracepoint tcp_sendmsg_locked": append([]string{"6.12 amd64", "6.12 arm64"}, beforeTracedReadiness...),
 }
 
-// has tells whether the machine must have a way.
-func has(way string) bool { return !slices.Contains(lacking[way], machine()) }
+// has tells whether the machine must have a method.
+func has(method string) bool { return !slices.Contains(lacking[method], machine()) }
 
-// Each way is tried by attaching it.
+// Each method is tried by attaching it.
 func TestFeatures(t *testing.T) {
 	needsMachine(t)
-	ways := make(map[string]bool)
-	for _, sight := range probes.Survey(known) {
-		for _, way := range sight.Ways {
-			ways[way.Name] = true
+	methods := make(map[string]bool)
+	for _, required := range probes.Survey(known) {
+		for _, method := range required.Methods {
+			methods[method.Name] = true
 			switch {
-			case way.Err != nil && has(way.Name):
-				t.Errorf("%s: %s does not work: %v", sight.Name, way.Name, way.Err)
-			case way.Err == nil && !has(way.Name):
-				t.Errorf("%s: %s works; this test's table says that it does not", sight.Name, way.Name)
+			case method.Err != nil && has(method.Name):
+				t.Errorf("%s: %s does not work: %v", required.Name, method.Name, method.Err)
+			case method.Err == nil && !has(method.Name):
+				t.Errorf("%s: %s works; this test's table says that it does not", required.Name, method.Name)
 			default:
-				t.Logf("%s: %s: %v", sight.Name, way.Name, way.Err)
+				t.Logf("%s: %s: %v", required.Name, method.Name, method.Err)
 			}
 		}
 	}
 	for name := range lacking {
-		if !ways[name] {
+		if !methods[name] {
 			t.Errorf("this test's table knows %q, which netpolltrace no longer tries", name)
 		}
 	}
 }
 
-// features are those of the machine without the named ways, so that what is
+// features are those of the machine without the named methods, so that what is
 // left is used.
 func features(t *testing.T, refused ...string) *probes.Features {
 	t.Helper()
 	var unwanted []probes.Feature
-	for _, sight := range probes.Survey(known) {
-		for _, way := range sight.Ways {
-			if slices.Contains(refused, way.Name) {
-				unwanted = append(unwanted, way.Feature)
+	for _, required := range probes.Survey(known) {
+		for _, method := range required.Methods {
+			if slices.Contains(refused, method.Name) {
+				unwanted = append(unwanted, method.Feature)
 			}
 		}
 	}
 	if len(unwanted) != len(refused) {
-		t.Fatalf("netpolltrace tries %d of the %d ways %q", len(unwanted), len(refused), refused)
+		t.Fatalf("netpolltrace tries %d of the %d methods %q", len(unwanted), len(refused), refused)
 	}
 	return known.Without(unwanted...)
 }

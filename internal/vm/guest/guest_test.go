@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -56,19 +55,19 @@ type recording struct {
 
 // record attaches to a program, has it obey commands, and detaches. It returns
 // the results of the commands.
-func record(t *testing.T, program *testprogram.Process, options recorder.Options, commands ...[]string) (*recording, []testprogram.Result) {
+func record(t *testing.T, program *testprogram.Process, options probes.Options, commands ...[]string) (*recording, []testprogram.Result) {
 	t.Helper()
 	target, err := process.Open(program.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	source, err := recorder.Open(options)
+	source, err := probes.Open(options)
 	if err != nil {
 		t.Fatalf("%+v", err) // with the verifier's log
 	}
 	defer source.Close()
-	if _, err := source.Add(target, recorder.TargetOptions{}); err != nil {
+	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
 		t.Fatalf("%+v", err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

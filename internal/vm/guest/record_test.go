@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -50,7 +49,7 @@ func TestBackends(t *testing.T) {
 			case has(socketTracepoints):
 				sees = seesSockets
 			}
-			recordAll(t, recorder.Options{Backend: b.name, Features: known}, sees)
+			recordAll(t, probes.Options{Backend: b.name, Features: known}, sees)
 		})
 	}
 }
@@ -64,7 +63,7 @@ func TestUprobes(t *testing.T) {
 			if !has(way.name) {
 				t.Skipf("this kernel has no %s", way.name)
 			}
-			options := recorder.Options{Features: features(t, way.other)}
+			options := probes.Options{Features: features(t, way.other)}
 			for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 				t.Run(string(mode), func(t *testing.T) {
 					options.Mode = mode
@@ -95,13 +94,13 @@ func TestReadiness(t *testing.T) {
 			if !has(source.way) {
 				t.Skipf("this kernel has no %s", source.way)
 			}
-			recordTruthful(t, recorder.Options{Mode: wait.ModeIO, Features: features(t, source.refused...)}, source.sees)
+			recordTruthful(t, probes.Options{Mode: wait.ModeIO, Features: features(t, source.refused...)}, source.sees)
 		})
 	}
 }
 
 // recordAll records every program that knows something of itself.
-func recordAll(t *testing.T, options recorder.Options, sees sight) {
+func recordAll(t *testing.T, options probes.Options, sees sight) {
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		options.Mode = mode
 		t.Run(string(mode), func(t *testing.T) {
@@ -114,7 +113,7 @@ func recordAll(t *testing.T, options recorder.Options, sees sight) {
 	t.Run("stacks", func(t *testing.T) { recordTwoLines(t, options) })
 }
 
-func recordTruthful(t *testing.T, options recorder.Options, sees sight) {
+func recordTruthful(t *testing.T, options probes.Options, sees sight) {
 	program := launch(t, "truthful")
 	defer program.Close()
 	checkParts(t, checkTruthful(t, program, options), sees)
@@ -122,7 +121,7 @@ func recordTruthful(t *testing.T, options recorder.Options, sees sight) {
 
 // checkTruthful records the program truthful and holds that against what it knows
 // of itself.
-func checkTruthful(t *testing.T, program *testprogram.Process, options recorder.Options) *recording {
+func checkTruthful(t *testing.T, program *testprogram.Process, options probes.Options) *recording {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "trace")
 	r, did := record(t, program, options, []string{"run", "30", file})
@@ -139,7 +138,7 @@ func checkTruthful(t *testing.T, program *testprogram.Process, options recorder.
 // some hundred microseconds of it.
 const otherDelay = 4 * time.Millisecond
 
-func recordDelays(t *testing.T, options recorder.Options, sees sight) {
+func recordDelays(t *testing.T, options probes.Options, sees sight) {
 	program := launch(t, "delays", "-delay", otherDelay.String())
 	defer program.Close()
 	r, _ := record(t, program, options,
@@ -147,7 +146,7 @@ func recordDelays(t *testing.T, options recorder.Options, sees sight) {
 	checkDelays(t, r, options.Mode, sees)
 }
 
-func recordChurn(t *testing.T, options recorder.Options) {
+func recordChurn(t *testing.T, options probes.Options) {
 	log := filepath.Join(t.TempDir(), "log")
 	program := launch(t, "churn")
 	defer program.Close()
@@ -155,14 +154,14 @@ func recordChurn(t *testing.T, options recorder.Options) {
 	checkEnds(t, r, log)
 }
 
-func recordTwoLines(t *testing.T, options recorder.Options) {
+func recordTwoLines(t *testing.T, options probes.Options) {
 	program := launch(t, "twolines")
 	defer program.Close()
 	r, did := record(t, program, options, []string{"run", "10"})
 	checkLines(t, r, did[0])
 }
 
-func recordThreads(t *testing.T, options recorder.Options) {
+func recordThreads(t *testing.T, options probes.Options) {
 	const threads, rounds = 32, 10
 	options.Mode = wait.ModeIO
 	program := launch(t, "threads", "-threads", strconv.Itoa(threads))

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/netpolltrace/netpolltrace/internal/recorder"
 	"github.com/netpolltrace/netpolltrace/internal/testprogram"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -31,7 +31,7 @@ func TestReleases(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer program.Close()
-				checkTruthful(t, program, recorder.Options{Mode: mode, Features: known})
+				checkTruthful(t, program, probes.Options{Mode: mode, Features: known})
 			})
 		}
 	}

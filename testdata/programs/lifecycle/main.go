@@ -1,10 +1,11 @@
 // Command lifecycle waits for a socket about a thousand times a second, and
 // does on demand what ends or doubles a process.
 //
-// Commands, of which only fork comes back:
+// Commands, of which only fork and shell come back:
 //
 //	exec        replaces itself by itself; says ready again
 //	fork        starts itself once more as a child; result: its pid
+//	shell       starts a shell that starts itself once more
 //	exit N      exits with status N
 //	panic       dies by a panic (status 2)
 //	kill        dies by SIGKILL, as a process does that is out of memory
@@ -33,7 +34,18 @@ func main() {
 		"exec": func([]string) (string, error) {
 			return "", replace(*generation + 1)
 		},
-		"fork":  func([]string) (string, error) { return fork() },
+		"fork": func([]string) (string, error) {
+			pid, err := begin(exec.Command("/proc/self/exe"))
+			return fmt.Sprintf("pid=%d", pid), err
+		},
+		"shell": func([]string) (string, error) {
+			exe, err := os.Executable()
+			if err != nil {
+				return "", err
+			}
+			_, err = begin(exec.Command("sh", "-c", `"$0"; exit 0`, exe)) // not the last command: shells exec that
+			return "", err
+		},
 		"exit":  exit,
 		"panic": func([]string) (string, error) { panic("as asked") },
 		"kill":  func([]string) (string, error) { return "", dieBySignal() },
@@ -48,18 +60,17 @@ func replace(generation int) error {
 	return syscall.Exec(exe, []string{exe, "-generation", strconv.Itoa(generation)}, os.Environ())
 }
 
-// fork starts a child whose standard input ends when this process does: the
+// begin starts a child whose standard input ends when this process does: the
 // write end is ours, and held until the child has been waited for.
-func fork() (string, error) {
-	child := exec.Command("/proc/self/exe")
+func begin(child *exec.Cmd) (pid int, err error) {
 	if _, err := child.StdinPipe(); err != nil {
-		return "", err
+		return 0, err
 	}
 	if err := child.Start(); err != nil {
-		return "", err
+		return 0, err
 	}
 	go child.Wait()
-	return fmt.Sprintf("pid=%d", child.Process.Pid), nil
+	return child.Process.Pid, nil
 }
 
 func exit(args []string) (string, error) {
