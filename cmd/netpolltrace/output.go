@@ -20,23 +20,26 @@ func writeFile(path string, write func(io.Writer) error) error {
 	if err := replaceable(path); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	file, err := os.CreateTemp(filepath.Dir(path), ".netpolltrace-*")
 	if err != nil {
 		return fmt.Errorf("creating %s: %w", path, err)
 	}
-	if owner := sudoOwner(os.LookupEnv); owner != nil {
-		err = file.Chown(owner.UID, owner.GID)
+	if err := errors.Join(ownBySudo(file), write(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
-	if err == nil {
-		err = write(file)
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(file.Name()))
+	if err := os.Rename(file.Name(), path); err != nil {
+		return errors.Join(fmt.Errorf("replacing %s: %w", path, err), os.Remove(file.Name()))
 	}
 	return nil
+}
+
+// ownBySudo gives a file to the user who called sudo, if somebody did.
+func ownBySudo(file *os.File) error {
+	owner := sudoOwner(os.LookupEnv)
+	if owner == nil {
+		return nil
+	}
+	return file.Chown(owner.UID, owner.GID)
 }
 
 // replaceable refuses what a file cannot be put in place of. A link is not
