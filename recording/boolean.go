@@ -20,7 +20,7 @@ func boolean(at func(*wait.Wait) *bool) codec {
 		dataType:   arrow.FixedWidthTypes.Boolean,
 		nullable:   true,
 		newEncoder: func() encoder { return &booleanEncoder{booleans: booleans{at}} },
-		newDecoder: func() decoder { return &booleanDecoder{booleans: booleans{at}} },
+		newDecoder: func(*textAccount) decoder { return &booleanDecoder{booleans: booleans{at}} },
 	}
 }
 
@@ -30,14 +30,12 @@ type booleanEncoder struct {
 	valid, values bitmap
 }
 
-func (e *booleanEncoder) append(rows []row) {
-	var valid, values mask
+func (e *booleanEncoder) append(rows []row, events mask) {
+	var values mask
 	for i := range rows {
-		r := &rows[i]
-		valid = valid.with(i, !r.isEvent)
-		values = values.with(i, *e.at(&r.Wait))
+		values = values.with(i, *e.at(&rows[i].Wait))
 	}
-	e.valid.append(valid)
+	e.valid.append(maskOf(len(rows)) &^ events)
 	e.values.append(values)
 	e.rows += len(rows)
 }
@@ -73,6 +71,8 @@ func (d *booleanDecoder) load(a arrow.Array) error {
 	}
 	return d.valid.load(a)
 }
+
+func (d *booleanDecoder) blank() bool { return d.valid.none }
 
 func (d *booleanDecoder) read(rows []row, from int) {
 	on := d.valid.block(from, len(rows)) & blockOf(d.values, from)

@@ -15,14 +15,14 @@ type codec struct {
 	dataType   arrow.DataType
 	nullable   bool
 	newEncoder func() encoder
-	newDecoder func() decoder
+	newDecoder func(*textAccount) decoder
 }
 
 // encoder gathers one column of a batch.
 type encoder interface {
-	// append adds a block of rows; only the last block of a batch may have
-	// fewer than blockRows.
-	append(rows []row)
+	// append adds a block of rows, and is told which of them are events; only
+	// the last block of a batch may have fewer than blockRows.
+	append(rows []row, events mask)
 	// full tells that another block may not fit: the batch has to end here.
 	full() bool
 	// array is what was appended. It is valid until clear.
@@ -36,6 +36,9 @@ type decoder interface {
 	// load takes the column of the next batch and checks it, so that read
 	// cannot go wrong. It may panic: see guarded.
 	load(arrow.Array) error
+	// blank tells that the batch has nothing in the column that an empty row
+	// does not have, so that it need not be read.
+	blank() bool
 	// read sets the column's field in a block of rows, which begins at row
 	// from of the batch, a multiple of blockRows.
 	read(rows []row, from int)
@@ -90,10 +93,11 @@ var errShortColumn = errors.New("column is shorter than its batch")
 // validity is which rows of a column that was read hold a value.
 type validity struct {
 	bytes []byte // a bit for each row; empty when all do
+	none  bool   // no row does
 }
 
 func (v *validity) load(a arrow.Array) error {
-	v.bytes = nil
+	v.bytes, v.none = nil, a.NullN() == a.Len()
 	if a.NullN() == 0 {
 		return nil
 	}

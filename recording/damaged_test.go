@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 )
 
 var update = flag.Bool("update", false, "write the files of testdata/recordings anew")
@@ -24,6 +27,7 @@ func damagedFiles(t *testing.T) []damagedFile {
 	newer := forge(t, []string{"kind", "start", "total_ns"}, nil, withFormat(metadataOf(t), "2"))
 	return []damagedFile{
 		{"intact", intact, 3, ""},
+		{"copied", foreign{options: []ipc.Option{ipc.WithZstd()}, column: plain(arrow.BinaryTypes.String)}.rewrite(t, intact), 3, ""}, // by another tool
 		{"killed", intact[:ends[1]], 2, "without its end"},
 		{"cut", intact[:ends[1]+1000], 2, "cut off after"},
 		{"cut-at-once", intact[:ends[0]], 0, "without its end"},

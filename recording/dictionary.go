@@ -28,6 +28,7 @@ type dictionary struct {
 	maxTexts, maxLen int
 
 	index   map[string]int
+	last    recentText // most texts come in runs
 	recent  [recentSlots]recentText
 	offsets []int32 // where each text begins in bytes, and where the last ends
 	bytes   []byte
@@ -44,7 +45,7 @@ func newDictionary(maxTexts, maxLen int) *dictionary {
 // array of the old dictionary has them.
 func (d *dictionary) reset() {
 	d.index = make(map[string]int)
-	d.recent = [recentSlots]recentText{}
+	d.last, d.recent = recentText{}, [recentSlots]recentText{}
 	d.offsets, d.bytes, d.arr = []int32{0}, nil, nil
 }
 
@@ -55,6 +56,13 @@ func (d *dictionary) full() bool {
 
 // indexOf is the index of a text, which is added when it is new.
 func (d *dictionary) indexOf(text string) int {
+	if !d.last.holds(text) {
+		d.last = recentText{data: unsafe.StringData(text), length: len(text), next: d.lookUp(text) + 1}
+	}
+	return d.last.next - 1
+}
+
+func (d *dictionary) lookUp(text string) int {
 	recent := &d.recent[slotOf(text)]
 	if recent.holds(text) {
 		return recent.next - 1

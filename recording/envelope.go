@@ -12,10 +12,12 @@ import (
 // ends the process if a length is absurd; openEnvelope checks them. Accidental
 // damage is found by the seals, but a malicious file can have valid seals.
 type envelope struct {
-	kind       messageKind
-	bodyLength int64
-	rows       int64  // of a batch
-	seal       string // what a seal says; empty for other messages
+	kind        messageKind
+	bodyLength  int64
+	rows        int64     // of a batch
+	seal        string    // what a seal says; empty for other messages
+	batch       flatTable // a batch's own, and the one within a dictionary
+	compression compression
 }
 
 // messageKind is the type of a message's header: MessageHeader in Message.fbs.
@@ -54,7 +56,9 @@ const (
 	dictionaryData flatbuffers.VOffsetT = 6
 
 	batchLength      flatbuffers.VOffsetT = 4
+	batchBuffers     flatbuffers.VOffsetT = 8
 	batchCompression flatbuffers.VOffsetT = 10
+	batchVariadic    flatbuffers.VOffsetT = 12
 
 	compressionCodec flatbuffers.VOffsetT = 4
 )
@@ -70,9 +74,11 @@ const typeTimestamp = 10
 // believes further lengths.
 func flatTypes() map[byte]bool {
 	const null, integer, float, binary, text, boolean, date, time, duration = 1, 2, 3, 4, 5, 6, 8, 9, 18
+	const largeBinary, largeText, binaryView, textView = 19, 20, 23, 24
 	return map[byte]bool{
 		null: true, integer: true, float: true, binary: true, text: true, boolean: true,
 		date: true, time: true, typeTimestamp: true, duration: true,
+		largeBinary: true, largeText: true, binaryView: true, textView: true,
 	}
 }
 
@@ -103,10 +109,10 @@ func openEnvelope(metadata []byte) (envelope, error) {
 		if !ok {
 			return e, errEnvelope
 		}
-		return e, data.checkCompression()
+		return e, e.checkBatch(data)
 	case batchMessage:
 		e.rows = header.GetInt64Slot(batchLength, 0)
-		return e, header.checkCompression()
+		return e, e.checkBatch(header)
 	default:
 		return e, fmt.Errorf("%w: kind %d", errEnvelope, e.kind)
 	}
@@ -241,13 +247,47 @@ func (t flatTable) checkField(types map[byte]bool) error {
 	return err
 }
 
-// checkCompression checks that a batch is compressed as ours are, or not at all:
-// the window of a Zstandard frame is a length that is believed too.
-func (t flatTable) checkCompression() error {
-	const lz4 = 0
-	compression, ok := t.table(batchCompression)
-	if ok && compression.GetByteSlot(compressionCodec, lz4) != lz4 {
-		return errors.New("a batch is not compressed with LZ4")
+// compression is how the body of a message is compressed: CompressionType in
+// Message.fbs.
+type compression int8
+
+const (
+	lz4          compression = 0
+	zstandard    compression = 1
+	uncompressed compression = -1
+)
+
+// checkBatch checks what Arrow believes of a batch's lists, and notes how its
+// body is compressed.
+func (e *envelope) checkBatch(batch flatTable) error {
+	e.batch, e.compression = batch, uncompressed
+	if table, ok := batch.table(batchCompression); ok {
+		e.compression = compression(table.GetInt8Slot(compressionCodec, int8(lz4)))
+	}
+	if e.compression > zstandard {
+		return fmt.Errorf("a batch is compressed in a way of its own (%d), not with LZ4 or Zstandard", e.compression)
+	}
+	return batch.checkVariadic()
+}
+
+// checkVariadic checks how many buffers the columns of views say that they have:
+// together no more than there are.
+func (t flatTable) checkVariadic() error {
+	offset := flatbuffers.UOffsetT(t.Offset(batchVariadic))
+	if offset == 0 {
+		return nil
+	}
+	most := int64(len(t.Bytes) / sizeOfBuffer)
+	n := t.VectorLen(offset)
+	if err := t.spend(n * flatbuffers.SizeInt64); err != nil {
+		return err
+	}
+	for i := range n {
+		count := t.GetInt64(t.Vector(offset) + flatbuffers.UOffsetT(i*flatbuffers.SizeInt64))
+		if count < 0 || count > most {
+			return errEnvelope
+		}
+		most -= count
 	}
 	return nil
 }

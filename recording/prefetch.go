@@ -8,7 +8,8 @@ const (
 )
 
 // prefetch passes rows from the goroutine that decodes them to the one that hands
-// them to the sink, and back for reuse. Either channel has room for all chunks.
+// them to the sink, and back for reuse. Either channel has room for all chunks. A
+// chunk that was not needed yet is nil: small files need few.
 type prefetch struct {
 	free    chan []row
 	decoded chan []row
@@ -17,7 +18,7 @@ type prefetch struct {
 func newPrefetch() prefetch {
 	p := prefetch{free: make(chan []row, chunkCount), decoded: make(chan []row, chunkCount)}
 	for range chunkCount {
-		p.free <- make([]row, chunkRows)
+		p.free <- nil
 	}
 	return p
 }

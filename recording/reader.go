@@ -22,6 +22,7 @@ type Reader struct {
 	stream   *ipc.Reader // decodes what messages hands it
 
 	columns []readColumn
+	filled  []decoder // of the columns that are not blank in the batch
 	pool    pool
 
 	rows    int    // of the batch that is loaded
@@ -58,7 +59,7 @@ func NewReader(in io.Reader, limits Limits) (*Reader, error) {
 	if r.meta, err = decodeMeta(schema.Metadata()); err != nil {
 		return nil, err
 	}
-	if r.columns, err = knownColumns(schema); err != nil {
+	if r.columns, err = knownColumns(schema, &textAccount{most: limits.Memory}); err != nil {
 		return nil, err
 	}
 	if err := guarded(r.load); err != nil {
@@ -94,13 +95,13 @@ func (r *Reader) noBeginning(cause error) error {
 }
 
 // knownColumns looks up the columns of the file by their names.
-func knownColumns(schema *arrow.Schema) ([]readColumn, error) {
+func knownColumns(schema *arrow.Schema, account *textAccount) ([]readColumn, error) {
 	var known []readColumn
 	for _, c := range columns() {
 		positions := schema.FieldIndices(c.name)
 		switch {
 		case len(positions) == 1:
-			known = append(known, readColumn{c.name, positions[0], c.newDecoder()})
+			known = append(known, readColumn{c.name, positions[0], c.newDecoder(account)})
 		case len(positions) > 1:
 			return nil, fmt.Errorf("it has %d columns named %s: record again", len(positions), c.name)
 		case c.required:
@@ -112,6 +113,10 @@ func knownColumns(schema *arrow.Schema) ([]readColumn, error) {
 
 // Meta is what the recording says about all of its waits.
 func (r *Reader) Meta() *wait.Meta { return r.meta }
+
+// Sealed tells whether the file has our checksums. Without them another tool
+// wrote it, which users should know: [ErrUnsealed] says why.
+func (r *Reader) Sealed() bool { return r.messages.seals == sealed }
 
 // Damage tells, after Run, whether the recording was intact: it is nil then.
 func (r *Reader) Damage() *Damage { return r.damage }
@@ -172,7 +177,7 @@ func (r *Reader) decode(ctx context.Context, pre prefetch) error {
 			return nil
 		}
 		if err != nil {
-			r.damage = &Damage{Cut: err == errCut, Offset: r.intact, Cause: err}
+			r.damage = r.damageOf(err)
 			return nil
 		}
 	}
@@ -181,12 +186,17 @@ func (r *Reader) decode(ctx context.Context, pre prefetch) error {
 // endDamage is what is wrong with a file that ends between two segments.
 func (r *Reader) endDamage() *Damage {
 	if !r.messages.atEnd() {
-		return &Damage{Offset: r.intact, Cause: errTrailing}
+		return r.damageOf(errTrailing)
 	}
 	if !r.ended {
-		return &Damage{Cut: true, Offset: r.intact}
+		return &Damage{Cut: true, Offset: r.intact, Unsealed: !r.Sealed()}
 	}
 	return nil
+}
+
+// damageOf is the damage after what was read.
+func (r *Reader) damageOf(cause error) *Damage {
+	return &Damage{Cut: cause == errCut, Offset: r.intact, Cause: cause, Unsealed: !r.Sealed()}
 }
 
 // guarded turns a panic of the step into an error. It is for steps in which
@@ -214,6 +224,7 @@ func (r *Reader) load() error {
 		return cmp.Or(r.stream.Err(), errNoBatch)
 	}
 	batch := r.stream.RecordBatch()
+	r.filled = r.filled[:0]
 	for _, c := range r.columns {
 		a := batch.Column(c.position)
 		if int64(a.Len()) != batch.NumRows() {
@@ -222,8 +233,11 @@ func (r *Reader) load() error {
 		if err := c.decoder.load(a); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
+		if !c.decoder.blank() {
+			r.filled = append(r.filled, c.decoder)
+		}
 	}
-	r.rows, r.intact = int(batch.NumRows()), r.messages.offset
+	r.rows, r.intact = int(batch.NumRows()), r.messages.end
 	return nil
 }
 
@@ -235,6 +249,9 @@ func (r *Reader) decodeBatch(ctx context.Context, pre prefetch) error {
 		case chunk = <-pre.free:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if chunk == nil {
+			chunk = make([]row, chunkRows)
 		}
 		chunk = chunk[:min(chunkRows, r.rows-from)]
 		for at := 0; at < len(chunk); at += blockRows {
@@ -251,8 +268,8 @@ func (r *Reader) decodeBlock(block []row, from int) {
 	for i := range block {
 		block[i].reset()
 	}
-	for _, c := range r.columns {
-		c.decoder.read(block, from)
+	for _, d := range r.filled {
+		d.read(block, from)
 	}
 	for i := range block {
 		row := &block[i]

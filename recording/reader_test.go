@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -202,7 +203,7 @@ func forge(t testing.TB, names []string, other map[string]arrow.Array, metadata 
 		for _, c := range columns() {
 			if a == nil && c.name == name {
 				e := c.newEncoder()
-				e.append([]row{r})
+				e.append([]row{r}, 0)
 				a = e.array()
 			}
 		}
@@ -225,7 +226,7 @@ func seal(t testing.TB, batches ...arrow.RecordBatch) []byte {
 	stream := ipc.NewWriter(&out, ipc.WithSchema(batches[0].Schema()), ipc.WithLZ4(), ipc.WithDictionaryDeltas(true))
 	for _, batch := range batches {
 		put(t, stream.Write(batch))
-		put(t, stream.Write(sealOf(batch, checksum(0).of(out.Bytes()))))
+		put(t, stream.Write(sealOf(batch, checksum(0).of(out.Bytes()), int64(out.Len()))))
 	}
 	put(t, stream.Close())
 	return out.Bytes()
@@ -261,6 +262,9 @@ func TestColumnsThatCannotBeReadAreNamed(t *testing.T) {
 	texts := array.NewStringBuilder(memory.DefaultAllocator)
 	texts.Append("5")
 	text := texts.NewArray()
+	numbers := array.NewInt64Builder(memory.DefaultAllocator)
+	numbers.Append(math.MinInt64)
+	number := numbers.NewArray()
 	for _, c := range []struct {
 		names []string
 		other map[string]arrow.Array
@@ -269,7 +273,8 @@ func TestColumnsThatCannotBeReadAreNamed(t *testing.T) {
 		{names: []string{"kind", "start"}, want: "no column total_ns"},
 		{names: []string{"kind", "start", "total_ns", "kind"}, want: "2 columns named kind"},
 		{names: []string{"kind", "start", "total_ns"}, other: map[string]arrow.Array{"start": text}, want: "column start: column of utf8"},
-		{names: []string{"kind", "start", "total_ns"}, other: map[string]arrow.Array{"kind": text}, want: "column kind: column of utf8"},
+		{names: []string{"kind", "start", "total_ns"}, other: map[string]arrow.Array{"kind": number}, want: "column kind: column of int64, want texts"},
+		{names: []string{"kind", "start", "total_ns", "pid"}, other: map[string]arrow.Array{"pid": number}, want: "column pid: -9223372036854775808 of int64 is no int32"},
 		{names: []string{"kind", "start", "total_ns", "started_before"}, other: map[string]arrow.Array{"started_before": text}, want: "column started_before: column of utf8"},
 	} {
 		file := forge(t, c.names, c.other, metadataOf(t))
@@ -469,6 +474,9 @@ func FuzzReader(f *testing.F) {
 	f.Add(file[:len(file)/2])
 	f.Add(forge(f, []string{"kind", "start", "total_ns", "unknown"}, nil, metadataOf(f)))
 	f.Add([]byte("hello"))
+	for _, tool := range foreignTools() {
+		f.Add(tool.rewrite(f, file))
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		readAnything(t, file)
 		readAnything(t, reseal(file))

@@ -3,6 +3,8 @@ package recording
 import (
 	"fmt"
 	"hash/crc32"
+	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -10,7 +12,9 @@ import (
 
 // A recording is a row of segments, each a batch and its seal: a batch without
 // rows whose metadata hold, under keySeal, the CRC-32C of all bytes of the file
-// before it in eight hexadecimal digits. Arrow has no checksum of its own: its
+// before it in eight hexadecimal digits, and the number of those bytes. A tool
+// that copies the metadata of batches copies seals, too: the number tells those
+// from the seals of a damaged file. Arrow has no checksum of its own: its
 // LZ4 frames are written without one, and its metadata never had any. To other
 // readers a seal is an empty batch. A segment is written in one call, so that a
 // recorder that is killed leaves complete segments. It is read completely first, so
@@ -25,10 +29,21 @@ func (c checksum) of(more []byte) checksum {
 
 func (c checksum) String() string { return fmt.Sprintf("%08x", uint32(c)) }
 
-// sealOf is the seal to write after the batch, given the checksum of all bytes
-// so far. It shares the batch's dictionaries, so that none is written for it.
-func sealOf(batch arrow.RecordBatch, sum checksum) arrow.RecordBatch {
+// sealText is what the seal says that follows so many bytes.
+func sealText(sum checksum, offset int64) string { return fmt.Sprintf("%s %d", sum, offset) }
+
+// copiedSeal tells whether a seal after so many bytes was made for another
+// place.
+func copiedSeal(text string, offset int64) bool {
+	_, made, _ := strings.Cut(text, " ")
+	return made != strconv.FormatInt(offset, 10)
+}
+
+// sealOf is the seal to write after the batch, given the checksum and the number
+// of all bytes so far. It shares the batch's dictionaries, so that none is
+// written for it.
+func sealOf(batch arrow.RecordBatch, sum checksum, offset int64) arrow.RecordBatch {
 	none := batch.NewSlice(0, 0)
-	metadata := arrow.NewMetadata([]string{keySeal}, []string{sum.String()})
+	metadata := arrow.NewMetadata([]string{keySeal}, []string{sealText(sum, offset)})
 	return array.NewRecordBatchWithMetadata(batch.Schema(), none.Columns(), 0, metadata)
 }

@@ -1,9 +1,8 @@
 package recording
 
 import (
-	"fmt"
 	"math"
-	"strings"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -21,8 +20,16 @@ const (
 	eventRows
 )
 
-func (s scope) holds(r *row) bool {
-	return s == everyRow || (s == eventRows) == r.isEvent
+// of is in which rows of a block, of which some are events, the column has a
+// value.
+func (s scope) of(rows int, events mask) mask {
+	switch s {
+	case waitRows:
+		return maskOf(rows) &^ events
+	case eventRows:
+		return events
+	}
+	return maskOf(rows)
 }
 
 // textIndex is the type of the index into a dictionary: int8 where this project
@@ -52,7 +59,7 @@ func texts[I textIndex](at place, scope scope, maxLen int) codec {
 		newEncoder: func() encoder {
 			return &textEncoder[I]{place: at, dataType: dataType, scope: scope, dictionary: newDictionary(maxIndex[I](), maxLen)}
 		},
-		newDecoder: func() decoder { return &textDecoder{place: at, words: []string{""}} },
+		newDecoder: func(account *textAccount) decoder { return newTextDecoder(at, account) },
 	}
 }
 
@@ -71,16 +78,16 @@ type textEncoder[I textIndex] struct {
 	valid      bitmap
 }
 
-func (e *textEncoder[I]) append(rows []row) {
-	var valid mask
-	for i := range rows {
-		r := &rows[i]
-		var index int
-		if e.scope.holds(r) {
-			index = e.dictionary.indexOf(*e.at(r))
-			valid |= 1 << i
+func (e *textEncoder[I]) append(rows []row, events mask) {
+	valid := e.scope.of(len(rows), events)
+	first := len(e.indices)
+	e.indices = slices.Grow(e.indices, len(rows))[:first+len(rows)]
+	indices := e.indices[first:]
+	clear(indices)
+	for i := range indices {
+		if valid.has(i) {
+			indices[i] = I(e.dictionary.indexOf(*e.at(&rows[i])))
 		}
-		e.indices = append(e.indices, I(index))
 	}
 	e.valid.append(valid)
 }
@@ -97,100 +104,5 @@ func (e *textEncoder[I]) clear() {
 	e.valid.clear()
 	if e.dictionary.full() {
 		e.dictionary.reset()
-	}
-}
-
-// textDecoder hands out one string for each text of a dictionary.
-type textDecoder struct {
-	place
-	words   []string        // the text for null, which is empty, then the dictionary
-	source  arrow.ArrayData // the dictionary that words was made from
-	indices []uint16        // into words, one for each row
-	valid   validity
-}
-
-func (d *textDecoder) load(a arrow.Array) error {
-	column, ok := a.(*array.Dictionary)
-	if !ok || column.Dictionary().DataType().ID() != arrow.STRING {
-		return fmt.Errorf("column of %s, want a dictionary of texts", a.DataType())
-	}
-	if err := d.loadWords(column.Dictionary().(*array.String)); err != nil {
-		return err
-	}
-	if err := d.valid.load(a); err != nil {
-		return err
-	}
-	switch indices := column.Indices().(type) {
-	case *array.Int8:
-		return loadIndices(d, indices.Int8Values())
-	case *array.Int16:
-		return loadIndices(d, indices.Int16Values())
-	default:
-		return fmt.Errorf("dictionary index of %s, want int8 or int16", indices.DataType())
-	}
-}
-
-// loadIndices checks the indices of a batch and moves them up by one, so that
-// null has an index too.
-func loadIndices[I textIndex](d *textDecoder, indices []I) error {
-	d.indices = d.indices[:0]
-	for from := 0; from < len(indices); from += blockRows {
-		block := indices[from:min(from+blockRows, len(indices))]
-		valid := d.valid.block(from, len(block))
-		for i, index := range block {
-			if !valid.has(i) {
-				index = -1
-			} else if index < 0 || int(index) >= len(d.words)-1 {
-				return fmt.Errorf("index %d into a dictionary of %d texts", index, len(d.words)-1)
-			}
-			d.indices = append(d.indices, uint16(index+1))
-		}
-	}
-	return nil
-}
-
-// loadWords brings words up to the dictionary. What was there stays the same
-// string, so that a text is one string as long as its dictionary grows.
-func (d *textDecoder) loadWords(dictionary *array.String) error {
-	if d.source == dictionary.Data() {
-		return nil
-	}
-	if dictionary.Len() > math.MaxInt16 {
-		return fmt.Errorf("dictionary of %d texts, which is more than its index can tell apart", dictionary.Len())
-	}
-	if !d.extendedBy(dictionary) {
-		d.words = []string{""}
-	}
-	var added strings.Builder // one allocation for all
-	for i := len(d.words) - 1; i < dictionary.Len(); i++ {
-		added.WriteString(dictionary.Value(i))
-	}
-	all := added.String()
-	for i := len(d.words) - 1; i < dictionary.Len(); i++ {
-		n := dictionary.ValueLen(i)
-		d.words = append(d.words, all[:n])
-		all = all[n:]
-	}
-	d.source = dictionary.Data()
-	return nil
-}
-
-// extendedBy tells whether the dictionary begins with the known texts.
-func (d *textDecoder) extendedBy(dictionary *array.String) bool {
-	known := d.words[1:]
-	if len(known) > dictionary.Len() {
-		return false
-	}
-	for i, word := range known {
-		if word != dictionary.Value(i) {
-			return false
-		}
-	}
-	return true
-}
-
-func (d *textDecoder) read(rows []row, from int) {
-	for i, index := range d.indices[from : from+len(rows)] {
-		*d.at(&rows[i]) = d.words[index]
 	}
 }

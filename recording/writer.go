@@ -54,6 +54,7 @@ type Writer struct {
 	stream  *ipc.Writer // writes to segment
 	segment bytes.Buffer
 	sum     checksum // of all bytes so far
+	written int64    // how many they are
 
 	interval time.Duration
 	timer    *time.Timer // runs while there are rows
@@ -217,8 +218,12 @@ func (w *Writer) encodeBlock() {
 	if len(w.block) == 0 {
 		return
 	}
+	var events mask
+	for i := range w.block {
+		events = events.with(i, w.block[i].isEvent)
+	}
 	for _, e := range w.encoders {
-		e.append(w.block)
+		e.append(w.block, events)
 	}
 	w.batched += len(w.block)
 	w.block = w.block[:0]
@@ -235,7 +240,7 @@ func (w *Writer) writeSegment() error {
 	if err := w.stream.Write(batch); err != nil {
 		return w.fail(err)
 	}
-	if err := w.stream.Write(sealOf(batch, sum.of(w.segment.Bytes()))); err != nil {
+	if err := w.stream.Write(sealOf(batch, sum.of(w.segment.Bytes()), w.written+int64(w.segment.Len()))); err != nil {
 		return w.fail(err)
 	}
 	for _, e := range w.encoders {
@@ -256,6 +261,7 @@ func (w *Writer) writeEnd() error {
 // writeOut hands the segment to the output.
 func (w *Writer) writeOut() error {
 	w.sum = w.sum.of(w.segment.Bytes())
+	w.written += int64(w.segment.Len())
 	_, err := w.segment.WriteTo(w.out)
 	if err != nil {
 		return w.fail(err)

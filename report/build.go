@@ -52,19 +52,20 @@ func (b *Builder) Last(d time.Duration) (*Report, error) {
 
 // sealed is all that came until a moment. It does not change any more.
 type sealed struct {
-	options  Options
-	order    order
-	scale    scale
-	sections []*section // of which the groups go on to grow
-	groups   [][]group  // those of each section until then
-	recent   []*window
-	past     *window
-	changes  []change
-	notes    []note
-	metas    []wait.Meta
-	damage   []string
-	events   []*events // of all windows, by recording
-	targets  []Target  // of all recordings
+	options   Options
+	order     order
+	scale     scale
+	sections  []*section // of which the groups go on to grow
+	groups    [][]group  // those of each section until then
+	recent    []*window
+	past      *window
+	changes   []change
+	notes     []note
+	metas     []wait.Meta
+	damage    []string
+	unchecked []string
+	events    []*events // of all windows, by recording
+	targets   []Target  // of all recordings
 }
 
 func (b *Builder) sealed() (*sealed, error) {
@@ -93,6 +94,7 @@ func (b *Builder) handOver() (*sealed, error) {
 	return &sealed{
 		options: ws.options, order: b.order, scale: ws.scale, sections: ws.sections, groups: ws.groups(),
 		recent: ws.recent, past: ws.past, changes: ws.changes, notes: ws.notes, metas: b.metas, damage: b.damage,
+		unchecked: b.unchecked,
 	}, nil
 }
 
@@ -107,7 +109,7 @@ func (s *sealed) everything() *window {
 // report makes the report of a window. It only reads the window.
 func (s *sealed) report(w *window) *Report {
 	r := &Report{
-		Metas: s.metas, Targets: s.targets, Idle: s.options.Idle, Totals: NoWaits(), Damage: s.damage,
+		Metas: s.metas, Targets: s.targets, Idle: s.options.Idle, Totals: NoWaits(), Damage: s.damage, Unchecked: s.unchecked,
 		Events: summary(w.events, s.metas),
 	}
 	r.Events.Notes = s.notesOf(w)

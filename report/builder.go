@@ -77,12 +77,13 @@ type Finder interface {
 type Builder struct {
 	order order
 
-	mu      sync.Mutex // held for one wait or to seal a window, never to build a report
-	explain Explainer  // nil: there is none
-	first   wait.Sink  // the first stage
-	windows windows    // the stages after the explanation
-	metas   []wait.Meta
-	damage  []string
+	mu        sync.Mutex // held for one wait or to seal a window, never to build a report
+	explain   Explainer  // nil: there is none
+	first     wait.Sink  // the first stage
+	windows   windows    // the stages after the explanation
+	metas     []wait.Meta
+	damage    []string
+	unchecked []string
 }
 
 // NewBuilder fails if the options name a key or an order that does not exist.
@@ -135,6 +136,13 @@ func (b *Builder) Damaged(sentence string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.damage = append(b.damage, sentence)
+}
+
+// Unchecked says, in a sentence, why damage to a recording can pass unnoticed.
+func (b *Builder) Unchecked(sentence string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unchecked = append(b.unchecked, sentence)
 }
 
 // Wait implements [wait.Sink].

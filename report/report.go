@@ -19,8 +19,11 @@ type Report struct {
 	Idle     bool // whether people are shown idle time too
 	// Damage says what is wrong with recordings that could not be read to their
 	// end, a sentence each.
-	Damage   []string
-	Findings []Finding // empty without [Options.Finder]
+	Damage []string
+	// Unchecked says of which recordings damage can pass unnoticed, a sentence
+	// each.
+	Unchecked []string
+	Findings  []Finding // empty without [Options.Finder]
 }
 
 // Severity says how much a finding matters.

@@ -121,9 +121,7 @@ func (e *explanation) read(ctx context.Context, file string) error {
 	if err := reader.Run(ctx, e); err != nil {
 		return err
 	}
-	if damage := reader.Damage(); damage != nil {
-		complain(fmt.Errorf("warning: %s: %w", file, damage))
-	}
+	warnOf(reader, file)
 	return nil
 }
 

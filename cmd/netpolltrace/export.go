@@ -90,8 +90,16 @@ func exportRecording(ctx context.Context, to export.Writer, file string) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
-	if damage := reader.Damage(); damage != nil {
-		complain(fmt.Errorf("%s: %w", file, damage))
-	}
+	warnOf(reader, file)
 	return nil
+}
+
+// warnOf says what is wrong with a recording that was read, if anything is.
+func warnOf(reader *recording.Reader, file string) {
+	if !reader.Sealed() {
+		complain(fmt.Errorf("warning: %s: %w", file, recording.ErrUnsealed))
+	}
+	if damage := reader.Damage(); damage != nil {
+		complain(fmt.Errorf("warning: %s: %w", file, damage))
+	}
 }

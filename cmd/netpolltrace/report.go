@@ -183,6 +183,9 @@ func (r *reporter) read(ctx context.Context, file string) error {
 	if err := errors.Join(r.Begin(reader.Meta()), reader.Run(ctx, r)); err != nil {
 		return err
 	}
+	if !reader.Sealed() {
+		r.Unchecked(fmt.Sprintf("%s: %v", file, recording.ErrUnsealed))
+	}
 	if damage := reader.Damage(); damage != nil {
 		r.Damaged(fmt.Sprintf("%s: %v", file, damage))
 	}

@@ -68,6 +68,7 @@ var libraries = map[string]string{
 	"github.com/cilium/ebpf":            "bpf internal/doctor probes",
 	"github.com/expr-lang/expr":         "internal/expression",
 	"github.com/google/flatbuffers":     "recording",
+	"github.com/klauspost/compress":     "recording",
 	"github.com/olekukonko/tablewriter": "report/render",
 	"github.com/spf13/cobra":            "cmd/netpolltrace",
 	"github.com/spf13/pflag":            "cmd/netpolltrace",

@@ -67,6 +67,9 @@ func alerts(r *report.Report) []string {
 	for _, damage := range r.Damage {
 		lines = append(lines, "DAMAGED: "+damage)
 	}
+	for _, unchecked := range r.Unchecked {
+		lines = append(lines, "NOT CHECKED: "+unchecked)
+	}
 	if r.Events.Truncated && len(r.Damage) == 0 {
 		lines = append(lines, "CUT OFF: the recording has no end. Below is what was written, "+
 			seconds(r.Events.Seconds)+" of it.")

@@ -45,6 +45,7 @@ type (
 		Arch       string     `json:"arch"`
 		Truncated  bool       `json:"truncated"`
 		Damage     []string   `json:"damage,omitempty"`
+		Unchecked  []string   `json:"unchecked,omitempty"`
 		Started    *time.Time `json:"started"`
 		Host       string     `json:"host"`
 		Tool       string     `json:"tool"`
@@ -135,7 +136,8 @@ func jsonTargets(targets []report.Target) []jsonTarget {
 // describe speaks of the machine and the tool of the first recording.
 func describe(r *report.Report) jsonRecorded {
 	recorded := jsonRecorded{
-		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated || len(r.Damage) > 0, Damage: r.Damage, Recordings: len(r.Metas),
+		Seconds: r.Events.Seconds, Truncated: r.Events.Truncated || len(r.Damage) > 0, Damage: r.Damage,
+		Unchecked: r.Unchecked, Recordings: len(r.Metas),
 	}
 	if len(r.Metas) == 0 {
 		return recorded
