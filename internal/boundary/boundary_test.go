@@ -1,4 +1,4 @@
-package main
+package boundary
 
 import (
 	"go/build"
@@ -15,17 +15,17 @@ const (
 )
 
 func TestEachPackageHasARow(t *testing.T) {
-	rows := make(map[string]int)
-	for _, p := range packages {
-		rows[p.folder]++
+	seen := make(map[string]int)
+	for _, p := range rows {
+		seen[p.folder]++
 	}
 	for _, folder := range foldersWithCode(t) {
-		if rows[folder] != 1 {
-			t.Errorf("%s has %d rows, want one", folder, rows[folder])
+		if seen[folder] != 1 {
+			t.Errorf("%s has %d rows, want one", folder, seen[folder])
 		}
-		delete(rows, folder)
+		delete(seen, folder)
 	}
-	for folder := range rows {
+	for folder := range seen {
 		t.Errorf("there is no package %s", folder)
 	}
 }
@@ -34,7 +34,7 @@ func TestPackagesImportWhatTheyMay(t *testing.T) {
 	everything := build.Default
 	everything.UseAllFiles = true
 	used := make(map[string]bool) // libraries
-	for _, p := range packages {
+	for _, p := range rows {
 		allowed := strings.Fields(p.ours)
 		idle := slices.Clone(allowed)
 		for _, path := range imports(t, everything, p.folder) {
@@ -66,13 +66,13 @@ func TestPackagesImportWhatTheyMay(t *testing.T) {
 
 func TestPortablePackagesImportPortableOnes(t *testing.T) {
 	portable := make(map[string]bool)
-	for _, p := range packages {
+	for _, p := range rows {
 		portable[p.folder] = p.portable
 	}
 	for _, system := range []string{"darwin", "freebsd", "windows"} {
 		there := build.Default
 		there.GOOS, there.CgoEnabled = system, false
-		for _, p := range packages {
+		for _, p := range rows {
 			if !p.portable {
 				continue
 			}

@@ -1,4 +1,4 @@
-package main
+package boundary
 
 // boundary is what one package may import. Tests may import more.
 type boundary struct {
@@ -10,8 +10,8 @@ type boundary struct {
 	portable bool
 }
 
-// packages has a row for each package, in the order in which the data flows.
-var packages = []boundary{
+// rows has a row for each package, in the order in which the data flows.
+var rows = []boundary{
 	// The vocabulary, which all others share.
 	{folder: "wait", portable: true},
 	{folder: "wait/column", ours: "wait", portable: true},
