@@ -61,7 +61,7 @@ func recordForEver(pid int) error {
 	if err != nil {
 		return err
 	}
-	source, err := openSource(target, settings{mode: wait.ModeAll})
+	source, err := openSource(settings{mode: wait.ModeAll}, target)
 	if err != nil {
 		return err
 	}
@@ -212,6 +212,24 @@ func heldLinks(t *testing.T, pid int) []link.ID {
 	return ids
 }
 
+// gone waits until links are no more: the kernel takes them down a little after
+// they were closed.
+func gone(t *testing.T, links []link.ID) {
+	t.Helper()
+	for _, id := range links {
+		for {
+			left, err := link.NewFromID(id)
+			if errors.Is(err, os.ErrNotExist) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("link %d: %v", id, err)
+			}
+			left.Close()
+		}
+	}
+}
+
 func TestAKilledTracerLeavesNothingBehind(t *testing.T) {
 	program := launch(t, "lifecycle")
 	tracer := exec.Command("/proc/self/exe")
@@ -235,18 +253,7 @@ func TestAKilledTracerLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	tracer.Wait()
-	for _, id := range held {
-		for { // the kernel takes them down a little after the process
-			left, err := link.NewFromID(id)
-			if errors.Is(err, os.ErrNotExist) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("link %d: %v", id, err)
-			}
-			left.Close()
-		}
-	}
+	gone(t, held)
 	do(t, program, "fork")
 	closes(t, program)
 }

@@ -117,17 +117,20 @@ func (r *recording) await(t *testing.T, kind wait.EventKind, n uint64) {
 type settings struct {
 	mode   wait.Mode
 	fresh  bool // the target stands before its first instruction
+	follow probes.Follow
 	config session.Config
 }
 
-// openSource makes a source of a process.
-func openSource(target *process.Process, s settings) (*probes.Recorder, error) {
-	source, err := probes.Open(probes.Options{Mode: s.mode})
+// openSource makes a source of processes.
+func openSource(s settings, targets ...*process.Process) (*probes.Recorder, error) {
+	source, err := probes.Open(probes.Options{Mode: s.mode, Follow: s.follow})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := source.Add(target, probes.TargetOptions{Fresh: s.fresh}); err != nil {
-		return nil, errors.Join(err, source.Close())
+	for _, target := range targets {
+		if _, err := source.Add(target, probes.TargetOptions{Fresh: s.fresh}); err != nil {
+			return nil, errors.Join(err, source.Close())
+		}
 	}
 	return source, nil
 }
@@ -135,8 +138,13 @@ func openSource(target *process.Process, s settings) (*probes.Recorder, error) {
 // attach begins to record a process.
 func attach(t *testing.T, pid int, s settings) *recording {
 	t.Helper()
-	target := open(t, pid)
-	source, err := openSource(target, s)
+	return record(t, s, open(t, pid))
+}
+
+// record begins to record processes.
+func record(t *testing.T, s settings, targets ...*process.Process) *recording {
+	t.Helper()
+	source, err := openSource(s, targets...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func openUnknown(t *testing.T, program *testprogram.Process, fresh bool) error {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	source, err := openSource(target, settings{mode: wait.ModeIO, fresh: fresh})
+	source, err := openSource(settings{mode: wait.ModeIO, fresh: fresh}, target)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/report/render"
@@ -13,8 +14,11 @@ import (
 )
 
 // liveLine is the line on stderr that says how a recording is getting on. On a
-// terminal it is written over itself; elsewhere only warnings are printed.
+// terminal it is written over itself; elsewhere only warnings are printed. It is
+// a [wait.Sink] of what the user should know at once. Its methods may be called
+// concurrently.
 type liveLine struct {
+	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
 	warned   map[*wait.Process]bool // that the probes cost them too much
@@ -26,6 +30,8 @@ func newLiveLine(out io.Writer, terminal bool) *liveLine {
 }
 
 func (l *liveLine) show(p session.Progress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, process := range p.Processes {
 		l.warn(process)
 	}
@@ -44,7 +50,7 @@ func (l *liveLine) warn(p session.ProcessProgress) {
 		return
 	}
 	l.warned[p.Process] = true
-	l.say(fmt.Sprintf("warning: the probes cost process %d (%s) %.1f %% of its CPU time, more than --max-overhead allows",
+	l.print(fmt.Sprintf("warning: the probes cost process %d (%s) %.1f %% of its CPU time, more than --max-overhead allows",
 		p.Process.PID, p.Process.Name, 100*p.Overhead))
 }
 
@@ -67,13 +73,38 @@ func cost(p *session.Progress) string {
 	return fmt.Sprintf("%s, %s of %d", all, percent(most.Overhead), most.Process.PID)
 }
 
+// Wait implements [wait.Sink].
+func (l *liveLine) Wait(*wait.Wait) error { return nil }
+
+// Event implements [wait.Sink]: an event about a process that joins or leaves has
+// a detail, one about a child that is not recorded has none.
+func (l *liveLine) Event(e *wait.Event) error {
+	if e.Kind == wait.EventTarget && e.Detail == nil {
+		l.say(e.Note)
+	}
+	return nil
+}
+
 // say prints a line of its own. Names in it may be a stranger's.
 func (l *liveLine) say(text string) {
-	l.clear()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(text)
+}
+
+func (l *liveLine) print(text string) {
+	l.erase()
 	fmt.Fprintln(l.out, "netpolltrace:", render.Printable(text))
 }
 
+// clear leaves nothing of the line.
 func (l *liveLine) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.erase()
+}
+
+func (l *liveLine) erase() {
 	if l.width > 0 {
 		fmt.Fprintf(l.out, "\r%*s\r", l.width, "")
 		l.width = 0

@@ -21,11 +21,12 @@ import (
 // recordFlags are the flags of record.
 type recordFlags struct {
 	recordingFlags
-	target  targetFlags
-	mode    wait.Mode
-	backend probes.Backend
-	args    bool
-	ringMiB int
+	target   targetFlags
+	children bool
+	mode     wait.Mode
+	backend  probes.Backend
+	args     bool
+	ringMiB  int
 	limits  probes.Limits
 }
 
@@ -39,6 +40,7 @@ func newRecordFlags() *recordFlags {
 
 func (f *recordFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags)
+	flags.BoolVar(&f.children, "children", false, "record also the Go programs that these processes start, and those that they have started")
 	f.recordingFlags.add(flags)
 	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("what to record: %s", list(probes.Modes)))
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
@@ -54,15 +56,16 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 func newRecord() *cobra.Command {
 	flags := newRecordFlags()
 	c := &cobra.Command{
-		Use:   "record [-p PID,... | --name NAME | -- COMMAND [ARG...]]",
+		Use:   "record [-p PID,... | --name NAME | -- COMMAND [ARG...]] [--children]",
 		Short: "Record the waits of Go programs into a file",
 		Long: `Records the waits of running Go programs, or of a command that it starts, into
 a file that netpolltrace report reads. On a terminal, without -o, it prints the
 report at the end.
 
 One recording can hold several processes: -p 41,57 lists them, --name takes all
-that run a program. It is an error if a process of -p cannot be recorded; of those
-that --name finds, it is left out.
+that run a program, and --children adds the Go programs that they start. It is an
+error if a process of -p cannot be recorded; any other is left out. The recording
+ends with the last of them.
 
 Mode io records the waits in the netpoller; all records every wait of every
 goroutine, at a higher cost; auto chooses, at present always io. Recording requires
@@ -73,6 +76,7 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 		Example: `  netpolltrace record -p 4171 -d 30s
   netpolltrace record --name checkout-api --name stock-api -o waits.json
   netpolltrace record -- ./checkout-api --port 8080
+  netpolltrace record --children -- go test ./...
   go test -exec 'netpolltrace record --' ./...`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -198,6 +202,9 @@ func openRecording(flags *recordFlags, processes []*process.Process, show bool, 
 func (f *recordFlags) options() probes.Options {
 	options := probes.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Tool: version()}
 	options.Limits.RingBuffer = f.ringMiB << 20
+	if f.children {
+		options.Follow = probes.FollowChildren
+	}
 	return options
 }
 

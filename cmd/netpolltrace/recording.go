@@ -195,7 +195,7 @@ func (r *recordingRun) run(ctx context.Context, watch session.Watch) error {
 }
 
 func (r *recordingRun) sinks() tee {
-	var sinks tee
+	sinks := tee{r.live}
 	if r.writer != nil {
 		sinks = append(sinks, r.writer)
 	}

@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	start NAME [AS]            start a program of testdata/programs, under another
 //	                           name if one is given, and put its PID into $PID; it
 //	                           runs until the script ends
+//	tell COMMAND [ARG...]      have the program that was started last do something
 //	build NAME                 build it, as $PROGRAMS/NAME
 //	await FILE                 wait until a background command made FILE
 //	mode FILE PERM             the file's permissions must be these, in octal
@@ -61,6 +62,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RECORDINGS", recordings)
 			env.Setenv("PROGRAMS", s.programs)
+			env.Values[startedKey{}] = new(started)
 			env.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
 			return nil
 		},
@@ -74,7 +76,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "trouble": trouble, "start": s.start, "await": await, "mode": mode, "build": s.build,
+			"status": status, "trouble": trouble, "start": s.start, "await": await, "mode": mode, "build": s.build, "tell": tell,
 		},
 	})
 }
@@ -200,4 +202,21 @@ func (s *scripts) start(ts *testscript.TestScript, neg bool, args []string) {
 		_ = program.Close() // the script may have killed it
 	})
 	ts.Setenv("PID", strconv.Itoa(program.PID()))
+	programOf(ts).Process = program
+}
+
+// started is the program that a script started last.
+type started struct{ *testprogram.Process }
+
+// startedKey is what a script's [started] is kept by.
+type startedKey struct{}
+
+func programOf(ts *testscript.TestScript) *started { return ts.Value(startedKey{}).(*started) }
+
+func tell(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: tell COMMAND [ARG...]")
+	}
+	_, err := programOf(ts).Do(args...)
+	ts.Check(err)
 }

@@ -26,8 +26,9 @@ import (
 	"github.com/netpolltrace/netpolltrace/testdata/cue"
 )
 
-// answerTakes is long enough that who asks is parked when the answer comes.
-const answerTakes = 2 * time.Millisecond
+// pause is before each answer and before each request: long enough that whoever
+// waits for it is parked when it comes.
+const pause = 2 * time.Millisecond
 
 func main() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +49,7 @@ func main() {
 }
 
 func answer(w http.ResponseWriter, _ *http.Request) {
-	time.Sleep(answerTakes)
+	time.Sleep(pause)
 	io.WriteString(w, "done")
 }
 
@@ -107,6 +108,7 @@ func call(known *connections, args []string) (string, error) {
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	for i := 0; i < n; i++ {
+		time.Sleep(pause)
 		if err := ask(client, "http://"+args[0]); err != nil {
 			return "", err
 		}
