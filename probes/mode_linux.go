@@ -78,6 +78,16 @@ var modes = []*mode{
 	},
 }
 
+// Unseen says by part what a mode cannot see, whatever the program and the
+// machine.
+func Unseen(name wait.Mode) map[wait.Part]string {
+	m, err := modeOf(name)
+	if err != nil {
+		return nil
+	}
+	return m.unmeasured
+}
+
 // modeOf finds the row of a mode.
 func modeOf(name wait.Mode) (*mode, error) {
 	if name == wait.ModeAuto {

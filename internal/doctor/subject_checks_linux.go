@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
@@ -26,19 +27,27 @@ var (
 		{"CPUs", checkCPUs},
 		{"executable", checkExecutable},
 	}
-	runtimeChecks = []subjectCheck{
+	runtimeChecks = slices.Concat([]subjectCheck{
 		{"Go", checkGo},
 		{"layout of the runtime", checkLayout},
 		{"variables of the runtime", checkGlobals},
 		{"current goroutine of a thread", checkTLS},
 		{"reasons for waiting", checkReasons},
-		{"places of mode io", checkPlaces(wait.ModeIO)},
-		{"places of mode all", checkPlaces(wait.ModeAll)},
+	}, placeChecks(), []subjectCheck{
 		{"who polls the network", checkPollers},
 		{"not seen", checkMissing},
 		{"goroutines", checkSnapshot},
-	}
+	})
 )
+
+// placeChecks are one for each mode.
+func placeChecks() []subjectCheck {
+	var checks []subjectCheck
+	for _, mode := range modes {
+		checks = append(checks, subjectCheck{"places of mode " + string(mode), checkPlaces(mode)})
+	}
+	return checks
+}
 
 func examineSubject(m *machine, requirements []probes.Requirement, s *subject) Section {
 	section := Section{Name: "Process"}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +19,8 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// modes are those that are tried.
-var modes = []wait.Mode{wait.ModeIO, wait.ModeAll}
+// modes are those that are tried: auto is one of the others.
+var modes = slices.DeleteFunc(slices.Clone(probes.Modes), func(mode wait.Mode) bool { return mode == wait.ModeAuto })
 
 // trial is what came of trying a mode.
 type trial struct {
@@ -215,8 +216,9 @@ func judgeTrial(m *machine, requirements []probes.Requirement, t *trial) Finding
 		return f
 	}
 	f.Detail = fmt.Sprintf("works: %d waits of a loopback exchange were recorded", t.seen.waits)
+	unseen := probes.Unseen(t.mode)
 	for _, part := range parts {
-		if part.name == "poller" && t.mode != wait.ModeAll {
+		if unseen[wait.Part(part.name)] != "" {
 			continue
 		}
 		f.Parts = append(f.Parts, judgePart(requirements, t, part.name))
