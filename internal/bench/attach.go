@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,13 +66,37 @@ func (c *attachCase) measure(ctx context.Context, l *lab) (err error) {
 	if _, err := w.stop(); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "/proc/self/exe", openCommand, "-p", strconv.Itoa(program.PID())).Output()
+	took, err := timeOpening(ctx, program.PID())
 	if err != nil {
-		return fmt.Errorf("opening a session: %w", err)
+		return err
 	}
-	took, err := time.ParseDuration(strings.TrimSpace(string(out)))
-	c.session = append(c.session, milliseconds(took))
-	return err
+	c.session = append(c.session, milliseconds(took[0]))
+	return nil
+}
+
+// timeOpening attaches to processes one after the other, in a process of its own,
+// and tells how long each took; the first with what is done once.
+func timeOpening(ctx context.Context, pids ...int) ([]time.Duration, error) {
+	args := []string{openCommand}
+	for _, pid := range pids {
+		args = append(args, strconv.Itoa(pid))
+	}
+	out, err := exec.CommandContext(ctx, "/proc/self/exe", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("opening a session: %w", err)
+	}
+	var took []time.Duration
+	for line := range strings.Lines(string(out)) {
+		d, err := time.ParseDuration(strings.TrimSpace(line))
+		if err != nil {
+			return nil, fmt.Errorf("opening a session: %w", err)
+		}
+		took = append(took, d)
+	}
+	if len(took) != len(pids) {
+		return nil, fmt.Errorf("opening a session: %d times of %d processes", len(took), len(pids))
+	}
+	return took, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -102,26 +125,36 @@ func attachTable(cases []*attachCase) (string, []goal, error) {
 // rounded is a spread without decimals.
 func rounded(s spread) string { return fmt.Sprintf("%.0f (%.0f–%.0f)", s.median, s.low, s.high) }
 
-// openSession attaches to a process, prints how long that took, and ends.
-func openSession(_ context.Context, args []string) error {
-	flags := flag.NewFlagSet(openCommand, flag.ContinueOnError)
-	pid := flags.Int("p", 0, "the process")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+// openSession attaches to processes, prints how long each took, and ends.
+func openSession(_ context.Context, pids []string) (err error) {
+	// The recorder is closed before the processes are.
+	var targets []*process.Process
+	defer func() {
+		for _, target := range targets {
+			err = errors.Join(err, target.Close())
+		}
+	}()
 	began := time.Now()
-	target, err := process.Open(*pid)
-	if err != nil {
-		return err
-	}
-	defer target.Close()
 	source, err := probes.Open(probes.Options{Mode: wait.ModeIO})
 	if err != nil {
 		return err
 	}
-	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
-		return errors.Join(err, source.Close())
+	defer func() { err = errors.Join(err, source.Close()) }()
+	for _, text := range pids {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		target, err := process.Open(pid)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, target)
+		if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
+			return err
+		}
+		fmt.Println(time.Since(began))
+		began = time.Now()
 	}
-	fmt.Println(time.Since(began))
-	return source.Close()
+	return nil
 }

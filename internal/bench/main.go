@@ -90,6 +90,7 @@ func sections() []section {
 		{"cost", "Cost to the program", measureCost},
 		{"memory", "Memory of the tracer", measureMemory},
 		{"attach", "Time to attach", measureAttach},
+		{"several", "Several processes", measureSeveral},
 		{"report", "Reports", measureReports},
 	}
 }

@@ -37,15 +37,19 @@ func peak(pid int, over <-chan struct{}) <-chan int64 {
 	return end
 }
 
-// residentPeak is VmHWM of proc_pid_status(5); 0 for a process that is gone.
-func residentPeak(pid int) int64 {
+// residentPeak is the most memory that was resident in bytes, resident what is
+// now: VmHWM and VmRSS of proc_pid_status(5); 0 for a process that is gone.
+func residentPeak(pid int) int64 { return memoryOf(pid, "VmHWM") }
+func resident(pid int) int64     { return memoryOf(pid, "VmRSS") }
+
+func memoryOf(pid int, field string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	var kib int64
 	for line := range strings.Lines(string(text)) {
-		if n, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 && err == nil {
+		if n, err := fmt.Sscanf(line, field+": %d kB", &kib); n == 1 && err == nil {
 			return kib << 10
 		}
 	}
