@@ -33,6 +33,24 @@ func list[T ~string](choices []T) string {
 	return strings.Join(texts, ", ")
 }
 
+// bounded is a flag that takes a number from 1 to a limit.
+type bounded struct {
+	value *int
+	most  int
+}
+
+func (b *bounded) String() string { return strconv.Itoa(*b.value) }
+func (b *bounded) Type() string   { return "N" }
+
+func (b *bounded) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > b.most {
+		return fmt.Errorf("give a number from 1 to %d", b.most)
+	}
+	*b.value = n
+	return nil
+}
+
 // percentage is a flag like 5%, kept as a share.
 type percentage float64
 

@@ -47,9 +47,13 @@ func run(args []string) int {
 	return statusTrouble
 }
 
-// complain prints an error as one line. Names in it may be a stranger's.
+// complain prints an error as one line.
 func complain(err error) {
-	line := strings.ReplaceAll(err.Error(), "\n", " ") // between joined errors
+	say(strings.ReplaceAll(err.Error(), "\n", " ")) // between joined errors
+}
+
+// say prints a line of progress or trouble. Names in it may be a stranger's.
+func say(line string) {
 	fmt.Fprintln(os.Stderr, "netpolltrace:", render.Printable(line))
 }
 

@@ -55,7 +55,7 @@ func printWaiting(f *found, o reportOptions) error {
 	if err != nil {
 		return err
 	}
-	headers, err := use(f, f.pids, newLiveLine(os.Stderr, false).say, func(pid int) (string, error) {
+	headers, err := use(f, f.pids, say, func(pid int) (string, error) {
 		return addWaiting(r, pid)
 	})
 	if err != nil {

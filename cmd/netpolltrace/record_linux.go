@@ -27,7 +27,7 @@ type recordFlags struct {
 	backend  probes.Backend
 	args     bool
 	ringMiB  int
-	limits  probes.Limits
+	limits   probes.Limits
 }
 
 func newRecordFlags() *recordFlags {
@@ -47,7 +47,7 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 		fmt.Sprintf("how to hook the kernel: %s (default: the cheapest that works)", list(probes.Backends)))
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
 	flags.IntVar(&f.ringMiB, "ring-buffer", f.ringMiB, "size of the kernel's ring buffer in `MiB`, a power of two")
-	flags.IntVar(&f.limits.MaxProcesses, "max-processes", f.limits.MaxProcesses, "record `N` processes at most at once")
+	flags.Var(&bounded{&f.limits.MaxProcesses, f.limits.MaxProcesses}, "max-processes", "record N processes at most at once")
 	flags.IntVar(&f.limits.MaxGoroutines, "max-goroutines", f.limits.MaxGoroutines, "keep track of `N` goroutines at most")
 	flags.IntVar(&f.limits.MaxFDs, "max-fds", f.limits.MaxFDs, "keep track of `N` descriptors at most")
 	flags.IntVar(&f.limits.MaxStacks, "max-stacks", f.limits.MaxStacks, "keep `N` different stacks at most")
@@ -56,7 +56,7 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 func newRecord() *cobra.Command {
 	flags := newRecordFlags()
 	c := &cobra.Command{
-		Use:   "record [-p PID,... | --name NAME | -- COMMAND [ARG...]] [--children]",
+		Use:   "record [--children] [-p PID,... | --name NAME | -- COMMAND [ARG...]]",
 		Short: "Record the waits of Go programs into a file",
 		Long: `Records the waits of running Go programs, or of a command that it starts, into
 a file that netpolltrace report reads. On a terminal, without -o, it prints the
@@ -141,7 +141,6 @@ type attachedRun struct {
 
 // openFound attaches to the processes that were found, and opens the output.
 func openFound(flags *recordFlags, f *found, show bool) (*attachedRun, error) {
-	say := newLiveLine(os.Stderr, false).say
 	if err := f.limit(flags.limits.MaxProcesses, say); err != nil {
 		return nil, err
 	}
