@@ -101,14 +101,26 @@ func (r *recording) Event(e *wait.Event) error {
 // await returns once events of a kind counted up to a number.
 func (r *recording) await(t *testing.T, kind wait.EventKind, n uint64) {
 	t.Helper()
-	for counted := uint64(0); counted < n; {
+	counted := uint64(0)
+	r.hear(t, func(e wait.Event) bool {
+		if e.Kind == kind {
+			counted += e.Count
+		}
+		return counted >= n
+	})
+}
+
+// hear returns once an event is the one that is waited for.
+func (r *recording) hear(t *testing.T, is func(wait.Event) bool) {
+	t.Helper()
+	for {
 		select {
 		case e := <-r.heard:
-			if e.Kind == kind {
-				counted += e.Count
+			if is(e) {
+				return
 			}
 		case err := <-r.ended:
-			t.Fatalf("the recording ended before %d %s events: %v", n, kind, err)
+			t.Fatalf("the recording ended too early: %v", err)
 		}
 	}
 }

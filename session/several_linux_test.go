@@ -122,16 +122,10 @@ func TestServersThatCallEachOtherAreToldApart(t *testing.T) {
 // becomes waits for a change of a process.
 func (r *recording) becomes(t *testing.T, pid int, state wait.TargetState) {
 	t.Helper()
-	for {
-		select {
-		case e := <-r.heard:
-			if change, ok := e.Detail.(*wait.TargetChange); ok && change.State == state && int(e.Process.PID) == pid {
-				return
-			}
-		case err := <-r.ended:
-			t.Fatalf("the recording ended before process %d %s: %v", pid, state, err)
-		}
-	}
+	r.hear(t, func(e wait.Event) bool {
+		change, ok := e.Detail.(*wait.TargetChange)
+		return ok && change.State == state && int(e.Process.PID) == pid
+	})
 }
 
 // states are what became of a process, in order.
@@ -226,7 +220,7 @@ func TestAProgramThatStartsItselfAgainIsRecordedWithItsChild(t *testing.T) {
 	}
 	r.becomes(t, child, wait.TargetJoined)
 	do(t, program, "fork")
-	r.await(t, wait.EventOverhead, 1000)
+	r.hear(t, func(e wait.Event) bool { return e.Kind == wait.EventCPU && int(e.Process.PID) == child })
 	threadsOf := map[int32]map[int32]bool{int32(program.PID()): threads(t, program.PID()), int32(child): threads(t, child)}
 	closes(t, program) // its children end with it
 	r.wait(t)
@@ -247,5 +241,37 @@ func TestAProgramThatStartsItselfAgainIsRecordedWithItsChild(t *testing.T) {
 	}
 	if len(r.hostEvents(child)) == 0 {
 		t.Error("what CPU time the child used is not said")
+	}
+}
+
+func TestAProgramThatReplacesItselfIsRecordedAgain(t *testing.T) {
+	program := launch(t, "lifecycle")
+	pid := program.PID()
+	r := attach(t, pid, settings{mode: wait.ModeIO, follow: probes.FollowChildren})
+	if err := program.Send("exec"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := program.Expect("ready"); err != nil {
+		t.Fatal(err)
+	}
+	r.becomes(t, pid, wait.TargetJoined)
+	r.await(t, wait.EventCPU, 1)
+	closes(t, program)
+	r.wait(t)
+	r.complete(t)
+	want := []wait.TargetState{wait.TargetExec, wait.TargetJoined, wait.TargetExited}
+	if states := r.states(pid); !slices.Equal(states, want) {
+		t.Errorf("of the process is said %v, want %v", states, want)
+	}
+	joined := slices.IndexFunc(r.Events, func(e wait.Event) bool {
+		change, ok := e.Detail.(*wait.TargetChange)
+		return ok && change.State == wait.TargetJoined
+	})
+	host := r.hostEvents(pid)
+	if len(host) < 2 || host[0] > joined || host[len(host)-1] < joined {
+		t.Errorf("the CPU time is said by the events %v, the process joined again with event %d; want some before and after", host, joined)
+	}
+	if !slices.ContainsFunc(r.Waits, func(w wait.Wait) bool { return w.Start > r.Events[joined].Start }) {
+		t.Error("no wait began after the process joined again")
 	}
 }
