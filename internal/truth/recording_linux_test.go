@@ -76,42 +76,58 @@ type recording struct {
 // done. It returns the result of the last.
 func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands ...[]string) (*recording, testprogram.Result) {
 	t.Helper()
-	target, err := process.Open(program.PID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer target.Close()
-	source, err := probes.Open(probes.Options{Mode: mode})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer source.Close()
-	if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	r := &recording{meta: *source.Meta()}
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx, source, &r.Gather, session.Config{}) }()
+	r, detach := attach(t, mode, program)
 	before := preemptions(t, program)
 	var result testprogram.Result
 	for _, command := range commands {
+		var err error
 		if result, err = program.Do(command...); err != nil {
 			t.Error(err)
 		}
 	}
 	r.preempted = preemptions(t, program) - before
-	stop()
-	if err := <-ended; err != nil {
+	detach()
+	return r, result
+}
+
+// attach begins to record programs, until detach is called.
+func attach(t *testing.T, mode wait.Mode, programs ...*testprogram.Process) (r *recording, detach func()) {
+	t.Helper()
+	var targets []*process.Process
+	for _, program := range programs {
+		target, err := process.Open(program.PID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { target.Close() })
+		targets = append(targets, target)
+	}
+	source, err := probes.Open(probes.Options{Mode: mode})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range r.Events {
-		if e.Kind == wait.EventLost {
-			t.Errorf("lost %d: %s", e.Count, e.Note)
+	t.Cleanup(func() { source.Close() })
+	for _, target := range targets {
+		if _, err := source.Add(target, probes.TargetOptions{}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return r, result
+	ctx, stop := context.WithCancel(t.Context())
+	r = &recording{meta: *source.Meta()}
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx, source, &r.Gather, session.Config{}) }()
+	return r, func() {
+		t.Helper()
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range r.Events {
+			if e.Kind == wait.EventLost {
+				t.Errorf("lost %d: %s", e.Count, e.Note)
+			}
+		}
+	}
 }
 
 func preemptions(t *testing.T, program *testprogram.Process) int {
@@ -135,6 +151,46 @@ func TestARecordingAtFullRateIsTrue(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two programs at full rate use the same addresses for their goroutines and the
+// same descriptors.
+func TestTwoProgramsAtOnceAreTrue(t *testing.T) {
+	path, dir := build(t, "echo"), t.TempDir()
+	for mode, reasons := range modes {
+		t.Run(string(mode), func(t *testing.T) {
+			files := []string{filepath.Join(dir, "one"), filepath.Join(dir, "other")}
+			var programs []*testprogram.Process
+			for _, file := range files {
+				program := start(t, path, "-trace", file)
+				defer program.Close()
+				programs = append(programs, program)
+			}
+			both, detach := attach(t, mode, programs...)
+			for _, program := range programs {
+				check(t, program.Send("run", "1s"))
+			}
+			for _, program := range programs {
+				_, err := program.Expect("done")
+				check(t, err)
+			}
+			detach()
+			for i, program := range programs {
+				compare(t, both.of(program), files[i], reasons)
+			}
+		})
+	}
+}
+
+// of is the part of a recording that is of one program.
+func (r *recording) of(program *testprogram.Process) *recording {
+	part := &recording{meta: r.meta}
+	for _, w := range r.Waits {
+		if int(w.Process.PID) == program.PID() {
+			part.Waits = append(part.Waits, w)
+		}
+	}
+	return part
 }
 
 func TestEveryKindOfWaitIsRecorded(t *testing.T) {
