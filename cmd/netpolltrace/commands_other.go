@@ -24,9 +24,9 @@ func addPlatformCommands(root *cobra.Command) {
 func instead(system string) string {
 	switch system {
 	case "darwin", "freebsd":
-		return "here a D script records: netpolltrace dtrace -p PID prints it, and --parse reads what it printed"
+		return "on this system a D script records: netpolltrace dtrace -p PID prints it, and netpolltrace dtrace --parse reads its output"
 	case "windows":
-		return "nothing here traces IO completion ports, which Go's netpoller sits on in Windows; record on Linux and read the file here with netpolltrace report FILE"
+		return "on Windows Go's netpoller uses I/O completion ports, which netpolltrace cannot trace; record on Linux and read the file here with netpolltrace report FILE"
 	}
 	return "recording works on Linux only: record there, and read the file here with netpolltrace report FILE"
 }

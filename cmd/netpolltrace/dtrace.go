@@ -33,17 +33,16 @@ func newDtrace() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dtrace (--bin FILE | -p PID) [--parse OUTPUT -o FILE]",
 		Short: "Print the D script that records a program on macOS or FreeBSD",
-		Long: `Prints the D script that tells of the waits of a Go program on macOS and FreeBSD,
-for the system that its executable is for. That works on any system: only the
-script itself must run where the program does, as root:
+		Long: `Prints a D script that records the waits of a Go program on macOS or FreeBSD,
+whichever the executable was built for. This works on any system. The script must
+run where the program runs, as root, until Ctrl-C:
 
   dtrace -q -s SCRIPT -p PID > OUTPUT
 
-and ends with Ctrl-C. --parse makes a recording of what it printed, which
-netpolltrace report reads, also on any system.
+--parse makes a recording of OUTPUT for netpolltrace report, on any system.
 
-No script has run on macOS or FreeBSD yet: docs/compatibility.md tells what was
-verified, and what stands in the way there. On Linux use netpolltrace record.`,
+No script has run on macOS or FreeBSD yet: docs/compatibility.md says what was
+verified, and what may prevent it there. On Linux use netpolltrace record.`,
 		Example: `  netpolltrace dtrace --bin ./checkout-api > waits.d
   netpolltrace dtrace --bin ./checkout-api --parse waits.txt -o waits.json`,
 		RunE: func(c *cobra.Command, _ []string) error { return flags.run(c.Context()) },
@@ -51,7 +50,7 @@ verified, and what stands in the way there. On Linux use netpolltrace record.`,
 	}
 	c.Flags().StringVar(&flags.binary, "bin", "", "the executable `FILE`")
 	c.Flags().IntVarP(&flags.pid, "pid", "p", 0, "the executable of the process with this `PID`")
-	c.Flags().Var(&choice[wait.Mode]{&flags.mode, dtraceModes, "MODE"}, "mode", "how much to see: "+list(dtraceModes))
+	c.Flags().Var(&choice[wait.Mode]{&flags.mode, dtraceModes, "MODE"}, "mode", "what to record: "+list(dtraceModes))
 	c.Flags().StringVar(&flags.parse, "parse", "", "make a recording of this `OUTPUT` of the script; - is stdin")
 	c.Flags().StringVarP(&flags.output, "output", "o", "", "the recording `FILE` to write; - is stdout")
 	return c
