@@ -63,8 +63,8 @@ enum wait_flag {
 	WAIT_STARTED_BEFORE = 1 << 0, /* parked before the recording began */
 	WAIT_HAS_TCP = 1 << 1,        /* rtt_us and retransmits were read */
 	WAIT_READY_AT_PARK = 1 << 2,  /* it would not have blocked at the park */
-	WAIT_TRACKS_SENDS = 1 << 3,   /* owed_ns is known: 0 means that nothing is owed */
-	WAIT_OWED_AT_PARK = 1 << 4,   /* an answer was owed already at the park */
+	WAIT_TRACKS_SENDS = 1 << 3,   /* pending_ns is known: 0 means that no reply is pending */
+	WAIT_PENDING_AT_PARK = 1 << 4, /* a reply was pending already at the park */
 	WAIT_POLLED_BEFORE = 1 << 5,  /* epoll_wait had returned the event before the park */
 };
 
@@ -189,8 +189,8 @@ struct pd_slot {
 	__u64 file;
 	__u64 sk;
 	__u64 inode;          /* tells the socket from a later one at the same address */
-	__u64 owed_ns;        /* first send after the last receive */
-	__u32 owed_received;  /* what had been received then */
+	__u64 pending_ns;     /* first send after the last receive */
+	__u32 pending_received; /* what had been received then */
 	__u32 received;       /* receives counted here, for what is not TCP */
 	__u64 fdseq;
 	__u32 gen;
@@ -229,7 +229,7 @@ struct wait_record {
 	__u64 ready_ns;       /* the kernel had it */
 	__u64 runnable_ns;
 	__u64 resume_ns;
-	__u64 owed_ns;
+	__u64 pending_ns;
 	__u64 waker_goid;
 	__u64 stack;
 	__u64 pd;             /* key */

@@ -183,21 +183,21 @@ static __always_inline __u64 early_send_of(struct pd_slot *pd)
 }
 
 /* On a connection that is older than its first wait here, what was sent before
- * was seen at most as an early_send. On TCP an answer is owed if the last data
+ * was seen at most as an early_send. On TCP a reply is pending if the last data
  * that passed was ours. The kernel keeps both times in jiffies: at a tie a peer
  * that has acknowledged has also answered, since it does both in one packet if
  * it answers within the 40 ms for which it puts acknowledging off. */
-static __always_inline void guess_owed(struct pd_slot *pd)
+static __always_inline void guess_pending(struct pd_slot *pd)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)pd->sk;
 	__u32 sent, last_received;
 
-	pd->owed_ns = 0;
+	pd->pending_ns = 0;
 	if (pd->role != ROLE_DIALED)
 		return;
 	if (pd->kind != FD_TCP) {
-		pd->owed_ns = early_send_of(pd);
-		pd->owed_received = received(pd);
+		pd->pending_ns = early_send_of(pd);
+		pd->pending_received = received(pd);
 		return;
 	}
 	if (!BPF_CORE_READ(tcp, bytes_sent))
@@ -210,8 +210,8 @@ static __always_inline void guess_owed(struct pd_slot *pd)
 		if (sent == last_received && BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, snd_nxt))
 			return;
 	}
-	pd->owed_ns = 1;
-	pd->owed_received = received(pd);
+	pd->pending_ns = 1;
+	pd->pending_received = received(pd);
 }
 
 /* Whether a read or an accept would not block. */
@@ -265,7 +265,7 @@ static __always_inline void forget(__u64 key, struct pd_slot *pd)
 	pd->file = 0;
 	pd->sk = 0;
 	pd->inode = 0;
-	pd->owed_ns = 0;
+	pd->pending_ns = 0;
 }
 
 /* Fills in what fd is, for a pollDesc that serves it from now on, and tells
@@ -312,5 +312,5 @@ static __always_inline void describe(__u64 key, struct pd_slot *pd, struct file 
 	bpf_ringbuf_submit(r, wakeup_flags());
 	if (pd->sk)
 		bpf_map_update_elem(&sockets, &pd->sk, &key, BPF_ANY);
-	guess_owed(pd);
+	guess_pending(pd);
 }

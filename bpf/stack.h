@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /* The goroutine's own stack, by its frame pointers, which Go keeps on amd64
- * and arm64. A stack is known by the hash of its whole chain: two lines of one
+ * and arm64. A stack is known by the hash of its complete chain: two lines of one
  * function differ in a return address, and so in the hash, even where the stack
  * pointers are equal. Nothing is copied for a chain that is known already. */
 #pragma once

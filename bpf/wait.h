@@ -129,8 +129,8 @@ static __always_inline void park_descriptor(struct wait_config *c, struct slot *
 		slot->flags |= WAIT_READY_AT_PARK;
 	if (sends_seen & (pd->kind == FD_TCP ? SENDS_TCP : SENDS_OTHER)) {
 		slot->flags |= WAIT_TRACKS_SENDS;
-		if (pd->owed_ns && received(pd) == pd->owed_received)
-			slot->flags |= WAIT_OWED_AT_PARK;
+		if (pd->pending_ns && received(pd) == pd->pending_received)
+			slot->flags |= WAIT_PENDING_AT_PARK;
 	}
 }
 
@@ -250,10 +250,10 @@ static __always_inline void finish_descriptor(struct wait_config *c, struct wait
 	r->poller_pc = direction->poller_pc;
 	if (r->outcome == OUTCOME_READY)
 		r->runnable_ns = direction->polled_ns;
-	if (slot->flags & WAIT_OWED_AT_PARK)
-		r->owed_ns = slot->park_ns;
-	else if (pd->owed_ns > slot->park_ns)
-		r->owed_ns = pd->owed_ns;
+	if (slot->flags & WAIT_PENDING_AT_PARK)
+		r->pending_ns = slot->park_ns;
+	else if (pd->pending_ns > slot->park_ns)
+		r->pending_ns = pd->pending_ns;
 	if (!slot->write && r->outcome == OUTCOME_READY)
 		pd->received++;
 	finish_tcp(r, slot, pd);

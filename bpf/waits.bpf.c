@@ -368,10 +368,10 @@ static __always_inline int sends(struct pd_slot *pd)
 		return 0;
 	count(pd->process, HITS_SEND);
 	now_received = received(pd);
-	if (pd->owed_ns && pd->owed_received == now_received)
+	if (pd->pending_ns && pd->pending_received == now_received)
 		return 0;
-	pd->owed_received = now_received;
-	pd->owed_ns = bpf_ktime_get_ns();
+	pd->pending_received = now_received;
+	pd->pending_ns = bpf_ktime_get_ns();
 	return 0;
 }
 

@@ -95,20 +95,20 @@ type WaitsPdSlot struct {
 		PolledNs uint64
 		PollerPc uint64
 	}
-	File         uint64
-	Sk           uint64
-	Inode        uint64
-	OwedNs       uint64
-	OwedReceived uint32
-	Received     uint32
-	Fdseq        uint64
-	Gen          uint32
-	Fd           int32
-	Kind         uint8
-	Role         uint8
-	Announced    uint8
-	Pad          uint8
-	Process      uint32
+	File            uint64
+	Sk              uint64
+	Inode           uint64
+	PendingNs       uint64
+	PendingReceived uint32
+	Received        uint32
+	Fdseq           uint64
+	Gen             uint32
+	Fd              int32
+	Kind            uint8
+	Role            uint8
+	Announced       uint8
+	Pad             uint8
+	Process         uint32
 }
 
 type WaitsPolledFd struct {
@@ -229,12 +229,12 @@ type WaitsWaitConfig struct {
 type WaitsWaitFlag uint32
 
 const (
-	WaitsWaitFlagWAIT_STARTED_BEFORE WaitsWaitFlag = 1
-	WaitsWaitFlagWAIT_HAS_TCP        WaitsWaitFlag = 2
-	WaitsWaitFlagWAIT_READY_AT_PARK  WaitsWaitFlag = 4
-	WaitsWaitFlagWAIT_TRACKS_SENDS   WaitsWaitFlag = 8
-	WaitsWaitFlagWAIT_OWED_AT_PARK   WaitsWaitFlag = 16
-	WaitsWaitFlagWAIT_POLLED_BEFORE  WaitsWaitFlag = 32
+	WaitsWaitFlagWAIT_STARTED_BEFORE  WaitsWaitFlag = 1
+	WaitsWaitFlagWAIT_HAS_TCP         WaitsWaitFlag = 2
+	WaitsWaitFlagWAIT_READY_AT_PARK   WaitsWaitFlag = 4
+	WaitsWaitFlagWAIT_TRACKS_SENDS    WaitsWaitFlag = 8
+	WaitsWaitFlagWAIT_PENDING_AT_PARK WaitsWaitFlag = 16
+	WaitsWaitFlagWAIT_POLLED_BEFORE   WaitsWaitFlag = 32
 )
 
 type WaitsWaitOp uint32
@@ -267,7 +267,7 @@ type WaitsWaitRecord struct {
 	ReadyNs     uint64
 	RunnableNs  uint64
 	ResumeNs    uint64
-	OwedNs      uint64
+	PendingNs   uint64
 	WakerGoid   uint64
 	Stack       uint64
 	Pd          uint64

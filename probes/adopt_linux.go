@@ -29,7 +29,7 @@ type adoption struct {
 }
 
 // adopt takes over the waits that are under way, so that their ends are
-// recorded and those that do not end are reported as open. Their beginning is
+// recorded and those that do not end are reported as open. Their start is
 // not known: they count from since on. The caller holds taking.
 //
 // The kernel side is at work meanwhile, hence the order: a goroutine is entered
@@ -196,8 +196,8 @@ func (r *Recorder) slotOf(t *traced, g *process.Goroutine, since int64) bpf.Wait
 		if r.plan.tracksSends(bpf.WaitsFdKind(pd.Kind)) {
 			slot.Flags |= uint8(bpf.WaitsWaitFlagWAIT_TRACKS_SENDS)
 		}
-		if pd.OwedNs != 0 {
-			slot.Flags |= uint8(bpf.WaitsWaitFlagWAIT_OWED_AT_PARK)
+		if pd.PendingNs != 0 {
+			slot.Flags |= uint8(bpf.WaitsWaitFlagWAIT_PENDING_AT_PARK)
 		}
 	}
 	slot.Op = uint8(operationOf(g.Write, bpf.WaitsFdRole(pd.Role)))

@@ -386,23 +386,23 @@ func (r *Recorder) deliverSlots(t *traced, now int64, sink wait.Sink, which func
 			return nil
 		}
 		t.countDescriptor(slot.Flags, slot.Pd, slot.PdGen)
-		t.decoder.open(slot, r.owedSince(slot), now, &w)
+		t.decoder.open(slot, r.pendingSince(slot), now, &w)
 		return sink.Wait(&w)
 	})
 }
 
-// owedSince is when the answer that an open wait is for was asked for: 0 if
-// none is owed.
-func (r *Recorder) owedSince(slot *bpf.WaitsSlot) int64 {
-	if has(slot.Flags, bpf.WaitsWaitFlagWAIT_OWED_AT_PARK) {
+// pendingSince is since when a reply has been pending in an open wait: 0 if
+// none is.
+func (r *Recorder) pendingSince(slot *bpf.WaitsSlot) int64 {
+	if has(slot.Flags, bpf.WaitsWaitFlagWAIT_PENDING_AT_PARK) {
 		return int64(slot.ParkNs)
 	}
 	var pd bpf.WaitsPdSlot
 	if slot.Pd == 0 || r.machine.collection.Maps[bpf.WaitsMapPds].Lookup(slot.Pd, &pd) != nil {
 		return 0
 	}
-	if pd.OwedNs > slot.ParkNs {
-		return int64(pd.OwedNs)
+	if pd.PendingNs > slot.ParkNs {
+		return int64(pd.PendingNs)
 	}
 	return 0
 }

@@ -93,7 +93,7 @@ var needs = []need{
 	},
 	{
 		name: "sends on TCP sockets", part: wait.PartIdle,
-		lacks: "no hook on sends: from when on an answer was owed was not seen",
+		lacks: "no hook on sends: since when a reply was pending was not seen",
 		hooks: []hook{
 			{name: "tracepoint tcp_sendmsg_locked", backend: BackendTracepoint, feature: rawTracepoint("tcp_sendmsg_locked", "6.16"),
 				programs: []hookProgram{{bpf.WaitsProgSendTcpTracepoint, attachRawTracepoint("tcp_sendmsg_locked")}}, sends: bpf.WaitsSendsSENDS_TCP},

@@ -84,7 +84,7 @@ func timeCalls() time.Duration {
 
 // timing has the kernel time the programs for a while. A uprobe's program can
 // be preempted, and is charged for it, so that on a busy machine the mean says
-// more about the machine: of several short windows the least mean counts.
+// more about the machine: of several short windows the lowest mean counts.
 type timing struct {
 	stats   io.Closer // nil when it is over, or not possible
 	windows int
@@ -97,7 +97,7 @@ type window struct {
 	programs []*ebpf.Program
 	runs     uint64
 	runtime  time.Duration
-	least    time.Duration // mean of a window so far; 0 for none yet
+	lowest   time.Duration // mean of a window so far; 0 for none yet
 }
 
 // The timing costs a little itself, and so ends after enough windows in which
@@ -126,7 +126,7 @@ func (t *timing) sample(price *wait.Price) {
 	if t.uprobes.sample() {
 		t.windows++
 	}
-	price.Uprobe, price.Hook = t.uprobes.least, t.hooks.least
+	price.Uprobe, price.Hook = t.uprobes.lowest, t.hooks.lowest
 	if t.windows == timingWindows {
 		_ = t.stop() // a descriptor that does not close has nothing to say to a user
 	}
@@ -156,8 +156,8 @@ func (w *window) sample() bool {
 		return false
 	}
 	mean := (runtime - w.runtime) / time.Duration(runs-w.runs)
-	if w.least == 0 || mean < w.least {
-		w.least = mean
+	if w.lowest == 0 || mean < w.lowest {
+		w.lowest = mean
 	}
 	w.runs, w.runtime = runs, runtime
 	return true

@@ -48,7 +48,7 @@ func (d *decoder) wait(r *bpf.WaitsWaitRecord, w *wait.Wait) {
 func (d *decoder) open(slot *bpf.WaitsSlot, pending, now int64, w *wait.Wait) {
 	r := bpf.WaitsWaitRecord{
 		Reason: slot.Reason, Op: slot.Op, Flags: slot.Flags, Goid: slot.Goid, StartPc: slot.StartPc,
-		ParkNs: slot.ParkNs, ResumeNs: uint64(now), OwedNs: uint64(pending),
+		ParkNs: slot.ParkNs, ResumeNs: uint64(now), PendingNs: uint64(pending),
 		Stack: slot.Stack, Pd: slot.Pd, PdGen: slot.PdGen,
 	}
 	m := d.moments(&r)
@@ -65,7 +65,7 @@ func (d *decoder) moments(r *bpf.WaitsWaitRecord) wait.Moments {
 		Ready:         int64(r.ReadyNs),
 		Runnable:      int64(r.RunnableNs),
 		Resume:        int64(r.ResumeNs),
-		Pending:       int64(r.OwedNs),
+		Pending:       int64(r.PendingNs),
 		WallOffset:    d.wallOffset,
 		StartedBefore: has(r.Flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE),
 		ReadyAtPark:   has(r.Flags, bpf.WaitsWaitFlagWAIT_READY_AT_PARK),

@@ -4,7 +4,7 @@
 // Commands: run FILE, and connect FILE for connects, which take more than a
 // second. The file gets one line for each wait, ten words: what was
 // tried, goid, operation, outcome, protocol, role, fd, local and peer address,
-// and how much of the wait nobody owed an answer: whole, none or part. An empty
+// and in how much of the wait no reply was pending: whole, none or part. An empty
 // word is "-". Each wait has a goroutine of its own, which waits for nothing
 // else.
 package main
