@@ -87,7 +87,7 @@ func (r *Recorder) noticeExecs(sink wait.Sink) error {
 }
 
 // skippedNote says what it means that the kernel did not run a program.
-const skippedNote = "runs of probes that the kernel skipped, since the same processor was in one already: some waits are missing or lack a part"
+const skippedNote = "probe runs that the kernel skipped because the CPU was already in one: some waits are missing or lack a part"
 
 // accountSkipped tells how often the kernel did not run a program where it
 // should have: it does not let some sorts of programs interrupt each other.

@@ -174,7 +174,7 @@ func (r *Recorder) probe(t *traced) error {
 	epfd, byEpoll := t.target.epfd(), r.plan.byEpoll()
 	if epfd == 0 && t.adoption.epfd < 0 && byEpoll {
 		byEpoll = false
-		unmeasured[wait.PartNetwork] = "where the program keeps its epoll descriptor is not known: only of sockets, and only at the park, is it known whether they are ready"
+		unmeasured[wait.PartNetwork] = "the program's epoll descriptor was not found: readiness is known only of sockets, and only at the park"
 	}
 	t.decoder.byEpoll = byEpoll
 	config := t.target.config(t.number, t.mode, epfd, byEpoll)
@@ -227,7 +227,7 @@ func (r *Recorder) Remove(pid int) error {
 		return r.drop(t)
 	}
 	err := t.detach()
-	r.whileRunning(func(sink wait.Sink) error { return r.leave(t, wait.TargetLeft, "it is not recorded any longer", sink) })
+	r.whileRunning(func(sink wait.Sink) error { return r.leave(t, wait.TargetLeft, "it is no longer recorded", sink) })
 	return err
 }
 

@@ -3,7 +3,6 @@
 // the programs of package bpf, and turns what they send into waits.
 //
 // What a Go binary is like it takes from package gobinary, what the process is
-// like from package process; it decides on neither. A [Recorder] is a
-// [wait.Source]: the meaning of each wait (its parts, its outcome, its socket)
-// is settled here, once.
+// like from package process, what a wait means package wait; it decides on none
+// of them. A [Recorder] is a [wait.Source].
 package probes

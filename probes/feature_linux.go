@@ -61,7 +61,7 @@ func (f *Features) Without(refused ...Feature) *Features {
 		fewer.results = make(map[string]func() error)
 	}
 	for _, feature := range refused {
-		err := fmt.Errorf("%s: not to be used", feature.Name)
+		err := fmt.Errorf("%s: excluded", feature.Name)
 		fewer.results[feature.Name] = func() error { return err }
 	}
 	return fewer

@@ -11,9 +11,17 @@ import (
 )
 
 // Modes are those that can be asked for; auto is io at present.
-var Modes = []wait.Mode{wait.ModeAuto, wait.ModeIO, wait.ModeAll}
+var Modes = modeNames()
 
-// mode is one way to record a process. All that is particular to a mode is here.
+func modeNames() []wait.Mode {
+	names := []wait.Mode{wait.ModeAuto}
+	for _, m := range modes {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// mode is how a process is recorded. Everything particular to a mode is here.
 type mode struct {
 	name   wait.Mode
 	number bpf.WaitsMode // by which the kernel side knows it
@@ -22,7 +30,7 @@ type mode struct {
 	everyPark bool
 	// uprobes are in the order in which they are attached: what ends a wait
 	// before what begins one, so that no wait is begun whose end would be missed.
-	// They are detached the other way round.
+	// They are detached in reverse order.
 	uprobes []uprobe
 	needs   []need // what has to be seen in the kernel
 	// unmeasured says by part what the mode cannot see, whatever the program.
@@ -182,7 +190,7 @@ func (m *mode) placesIn(places *gobinary.Places) (found []ModePlace, unmeasured 
 				m.name, strings.Join(places.Missing, "; "))
 		}
 		if p.Place.Inlined && p.Limited != "" {
-			unmeasured[p.Limited] = p.Place.Func + " is inlined elsewhere, too, where it is not seen: build the program without -pgo to measure all"
+			unmeasured[p.Limited] = p.Place.Func + " is also inlined elsewhere, where it is not seen: build the program without -pgo to measure all"
 		}
 		found = append(found, p)
 	}

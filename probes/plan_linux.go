@@ -61,7 +61,7 @@ type need struct {
 var needs = []need{
 	{
 		name: "returns of epoll_wait", part: wait.PartNetpoll,
-		lacks: "no hook on epoll_wait: when the runtime learnt of an event was not seen",
+		lacks: "no hook on epoll_wait: when the runtime learned of an event was not seen",
 		hooks: []hook{
 			{name: "fexit do_epoll_wait", backend: BackendFentry, feature: fexit("do_epoll_wait"),
 				programs: []hookProgram{{bpf.WaitsProgPollFexit, attachTracing}}},

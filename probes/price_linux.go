@@ -36,7 +36,7 @@ type calibration struct {
 func calibrate(plan *Plan) calibration {
 	trap, err := measureTrap(plan)
 	if err != nil {
-		err = fmt.Errorf("calibrating the price of a probe: %w", err)
+		err = fmt.Errorf("measuring the cost of a probe: %w", err)
 	}
 	return calibration{trap, err}
 }

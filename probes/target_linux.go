@@ -40,7 +40,7 @@ func NewTarget(binary *gobinary.Binary, proc *process.Process) (*Target, error) 
 	}
 	decodings := binary.EpollDecodings()
 	if len(decodings) == 0 {
-		return nil, fmt.Errorf("%s: not known how %s marks descriptors in epoll; netpolltrace may be too old for it",
+		return nil, fmt.Errorf("%s: how %s marks descriptors in epoll is not known; use a newer netpolltrace",
 			proc.Name, binary.GoVersion)
 	}
 	t.Decoding = decodings[0]
