@@ -18,9 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write offsets.json and the table of docs/compatibility.md")
 
-// TestReleases repeats the tests of this package with other releases of Go. Of
-// several patch releases of one version the newest is tried in all variants, the
-// others in one for each CPU. "make test-go" runs it.
+// TestReleases repeats the tests of this package with other releases of Go, in the
+// variants of their [testprogram.Extent]. "make test-go" runs it.
 func TestReleases(t *testing.T) {
 	all := testprogram.Releases(t)
 	table, err := compatibility.Read("../docs/compatibility.md", "executables", columns()...)
@@ -64,16 +63,30 @@ func (v variant) column() string {
 	return strings.TrimSuffix(v.name, " stripped")
 }
 
-// tryRelease returns the names of the variants that failed, by column, and whether all were tried: a test can be skipped, or not asked for.
+// isIn tells whether a variant is tried in an extent.
+func (v variant) isIn(extent testprogram.Extent) bool {
+	switch extent {
+	case testprogram.Plain:
+		return v.name == variants[0].name
+	case testprogram.Targets:
+		return v.name == variants[0].name || v.name == v.column()
+	case testprogram.Usual:
+		return !v.unusual
+	}
+	return true
+}
+
+// tryRelease returns the names of the variants that failed, by column, and whether
+// enough were tried for the table: a test can be skipped, or not asked for.
 func tryRelease(t *testing.T, release string, all []string) (failed map[string][]string, complete bool) {
 	failed, complete = make(map[string][]string), true
-	briefly, thoroughly := testprogram.Superseded(release, all), testprogram.Thorough(release, all)
+	extent := testprogram.ExtentOf(release, all)
 	for _, v := range variants {
 		if v.name == "PGO" && goversion.Compare(release, "go1.21") < 0 {
 			continue // -pgo does not take a file there
 		}
-		if briefly && v.name != variants[0].name && v.name != v.column() || v.unusual && !thoroughly {
-			complete = complete && briefly
+		if !v.isIn(extent) {
+			complete = complete && extent == testprogram.Targets
 			continue
 		}
 		tried := false

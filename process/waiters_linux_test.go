@@ -180,13 +180,12 @@ func TestTheSnapshotIsWhatTheProgramSaysOfItself(t *testing.T) {
 	}
 }
 
-// "make test-go" runs it, most releases in the harder of two builds where time is
-// short.
+// "make test-go" runs it, in two builds or one.
 func TestSnapshotsOfReleases(t *testing.T) {
 	all := testprogram.Releases(t)
 	for _, release := range all {
-		for _, build := range waitersBuilds[:2] {
-			if build.name != "PIE stripped" && !testprogram.Thorough(release, all) && !testprogram.Superseded(release, all) {
+		for i, build := range waitersBuilds[:2] {
+			if i > 0 && testprogram.ExtentOf(release, all) == testprogram.Plain {
 				continue
 			}
 			build.toolchain = release

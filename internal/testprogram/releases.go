@@ -12,10 +12,11 @@ import (
 )
 
 // releasesVar names the releases of Go to test with, buildsVar how many builds to
-// try with each: "usual", or all if it is empty.
+// try with each: "few", or all if it is empty.
 const (
 	releasesVar = "NETPOLLTRACE_GO_VERSIONS"
 	buildsVar   = "NETPOLLTRACE_BUILDS"
+	few         = "few"
 )
 
 // Releases are the releases of Go that NETPOLLTRACE_GO_VERSIONS names, such as
@@ -23,8 +24,8 @@ const (
 // that are not there. Where it names none the test is skipped.
 func Releases(t testing.TB) []string {
 	t.Helper()
-	if builds := os.Getenv(buildsVar); builds != "" && builds != "usual" {
-		t.Fatalf("%s is %q: it may be usual, or empty for all", buildsVar, builds)
+	if builds := os.Getenv(buildsVar); builds != "" && builds != few {
+		t.Fatalf("%s is %q: it may be %s, or empty for all", buildsVar, builds, few)
 	}
 	var releases []string
 	for name := range strings.FieldsSeq(os.Getenv(releasesVar)) {
@@ -39,22 +40,33 @@ func Releases(t testing.TB) []string {
 	return releases
 }
 
-// Superseded tells whether a newer patch release of the same version is among
-// the others.
-func Superseded(release string, all []string) bool {
-	return slices.ContainsFunc(all, func(other string) bool {
-		return version.Lang(other) == version.Lang(release) && version.Compare(other, release) > 0
-	})
-}
+// Extent is in how many builds a release is tried. Each includes those before it.
+type Extent int
 
-// Thorough tells whether a release is to be tried also in builds that are not
-// usual: the newest is, and unless NETPOLLTRACE_BUILDS says "usual" the newest
-// patch release of each version.
-func Thorough(release string, all []string) bool {
-	if os.Getenv(buildsVar) == "usual" {
-		return release == slices.MaxFunc(all, version.Compare)
+// The extents.
+const (
+	Plain   Extent = iota // one build
+	Targets               // one build for each system and CPU
+	Usual                 // those in which the compiler makes the same of the runtime
+	Whole                 // all
+)
+
+// ExtentOf is how a release is tried among others. Of several patch releases of one
+// version the newest is tried in all builds, the others in one for each target. Where
+// NETPOLLTRACE_BUILDS is "few", the newest of all is tried in the usual builds and the
+// others in the plain one.
+func ExtentOf(release string, all []string) Extent {
+	switch {
+	case os.Getenv(buildsVar) == few && release == slices.MaxFunc(all, version.Compare):
+		return Usual
+	case os.Getenv(buildsVar) == few:
+		return Plain
+	case slices.ContainsFunc(all, func(other string) bool {
+		return version.Lang(other) == version.Lang(release) && version.Compare(other, release) > 0
+	}):
+		return Targets
 	}
-	return !Superseded(release, all)
+	return Whole
 }
 
 // Variant is a kind of build that is common in production.

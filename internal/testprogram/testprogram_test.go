@@ -113,6 +113,21 @@ func TestACommandThatIsUnknownEndsTheProgram(t *testing.T) {
 	}
 }
 
+func TestExtents(t *testing.T) {
+	all := []string{"go1.18.10", "go1.23.2", "go1.23.12", "go1.27.4"}
+	for builds, want := range map[string][]testprogram.Extent{
+		"":    {testprogram.Whole, testprogram.Targets, testprogram.Whole, testprogram.Whole},
+		"few": {testprogram.Plain, testprogram.Plain, testprogram.Plain, testprogram.Usual},
+	} {
+		t.Setenv("NETPOLLTRACE_BUILDS", builds)
+		for i, release := range all {
+			if got := testprogram.ExtentOf(release, all); got != want[i] {
+				t.Errorf("builds %q: %s is tried to extent %d, want %d", builds, release, got, want[i])
+			}
+		}
+	}
+}
+
 // TestProgramsBuildWithReleases builds all programs with the oldest of the
 // releases.
 func TestProgramsBuildWithReleases(t *testing.T) {

@@ -17,9 +17,8 @@ var update = flag.Bool("update", false, "write what TestReleases finds to docs/c
 // demo is the column of the demo's workload, which is built in one way.
 const demo = "demo"
 
-// TestReleases records programs built by other releases of Go. Of several patch
-// releases of one version the newest is tried in all variants, the others in one.
-// "make test-go" runs it.
+// TestReleases records programs built by other releases of Go, in the variants of
+// their [testprogram.Extent]. "make test-go" runs it.
 func TestReleases(t *testing.T) {
 	releases := testprogram.Releases(t)
 	if os.Geteuid() != 0 {
@@ -27,9 +26,9 @@ func TestReleases(t *testing.T) {
 	}
 	table := releaseTable(t)
 	for _, release := range releases {
+		extent := testprogram.ExtentOf(release, releases)
 		for i, v := range testprogram.Variants {
-			briefly := i > 0 && testprogram.Superseded(release, releases)
-			if briefly || !v.Usual && !testprogram.Thorough(release, releases) || !v.With(release) {
+			if i > 0 && extent < testprogram.Usual || !v.Usual && extent < testprogram.Whole || !v.With(release) {
 				continue
 			}
 			t.Run(release+"/"+v.Name, func(t *testing.T) {

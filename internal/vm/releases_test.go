@@ -30,9 +30,9 @@ type cell struct {
 // dir is where the program is, from the archive's root.
 func (c cell) dir() string { return filepath.Join(vm.Releases, c.release, c.variant.Slug()) }
 
-// TestReleases records programs of other releases of Go on arm64: the newest in
-// all variants, the newest patch releases of the other versions in the usual
-// ones, or where time is short in one. "make test-go" runs it.
+// TestReleases records programs of other releases of Go on arm64: the newest in all
+// variants, the newest patch releases of the other versions in the usual ones; or
+// where time is short, the newest in one. "make test-go" runs it.
 func TestReleases(t *testing.T) {
 	cells := cellsOf(testprogram.Releases(t))
 	if len(cells) == 0 {
@@ -79,11 +79,12 @@ func cellsOf(releases []string) []cell {
 	newest := slices.MaxFunc(releases, version.Compare)
 	var cells []cell
 	for _, release := range releases {
-		if version.Compare(release, oldestOnArm64) < 0 || testprogram.Superseded(release, releases) {
+		extent := testprogram.ExtentOf(release, releases)
+		if version.Compare(release, oldestOnArm64) < 0 || extent < testprogram.Usual {
 			continue
 		}
 		for i, v := range testprogram.Variants {
-			if i == 0 || release == newest || v.Usual && testprogram.Thorough(release, releases) {
+			if i == 0 || extent == testprogram.Whole && (release == newest || v.Usual) {
 				cells = append(cells, cell{release, v})
 			}
 		}
