@@ -574,7 +574,7 @@ int find_target(struct bpf_iter__task_file *ctx)
 		return 0;
 	key = key_of(wanted_process, polled->pd);
 	if (bpf_map_update_elem(&pds, &key, &empty, BPF_NOEXIST))
-		return 0; /* a park was quicker, or there is no room */
+		return 0; /* a park was faster, or there is no room */
 	pd = bpf_map_lookup_elem(&pds, &key);
 	if (!pd)
 		return 0;

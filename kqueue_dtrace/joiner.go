@@ -82,7 +82,7 @@ func newJoiner(b *gobinary.Binary, process *wait.Process, losses *losses, sink f
 	}, nil
 }
 
-// begin takes what the script says at its beginning.
+// begin takes what the script says at its start.
 func (j *joiner) begin(r *record, mode wait.Mode) {
 	e := j.symbols.binary.Entries()
 	j.all = mode == wait.ModeAll

@@ -16,7 +16,7 @@ import (
 )
 
 // These tests read output as kevent would make it, written by hand: times are in
-// microseconds from the beginning, so that sums can be checked by hand.
+// microseconds from the start, so that sums can be checked by hand.
 
 // output is the saved output of a script for FreeBSD in mode all.
 type output struct {

@@ -18,7 +18,7 @@ type socket struct {
 	wait.Descriptor
 	// pending is since when a reply has been pending, in the clock of records; 0
 	// if none is. It means something only if tracked is set: the descriptor was
-	// seen from its beginning, or a receive of it was.
+	// seen from its start, or a receive of it was.
 	pending int64
 	tracked bool
 }
@@ -111,7 +111,7 @@ func (s *sockets) proto(family, kind uint64) string {
 	return wait.ProtoSocket
 }
 
-// address reads the beginning of a sockaddr; that of a unix socket is longer than
+// address reads the start of a sockaddr; that of a unix socket is longer than
 // what was recorded, and is none.
 func (s *sockets) address(words [4]uint64) netip.AddrPort {
 	var b []byte

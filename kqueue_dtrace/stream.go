@@ -69,7 +69,7 @@ func (s *stream) write(b []byte) error {
 	return nil
 }
 
-// keep puts the beginning of a line aside.
+// keep stores the start of a line.
 func (s *stream) keep(b []byte) {
 	if s.skipping = s.skipping || len(s.rest)+len(b) > maxLine; !s.skipping {
 		s.rest = append(s.rest, b...)

@@ -23,7 +23,7 @@ import (
 const drainInterval = 25 * time.Millisecond
 
 // drainAtMost bounds what is delivered before anything else is looked at: a
-// target may be quicker than we are.
+// target may be faster than we are.
 const drainAtMost = 1 << 17
 
 // accountInterval is how often losses and the price are told.

@@ -19,7 +19,7 @@ func costOf(p wait.Price, c *counts) time.Duration {
 	return time.Duration(c.sum(uprobeHits))*(p.Trap+p.Uprobe) + time.Duration(c.sum(kernelHits))*p.Hook
 }
 
-// The calibration: short rounds, of which the quickest counts, since whatever
+// The calibration: short rounds, of which the fastest counts, since whatever
 // else runs on the machine only adds to them.
 const (
 	calibrationRounds = 5

@@ -83,7 +83,7 @@ func NewWriter(out io.Writer, meta *wait.Meta, options Options) (*Writer, error)
 	}
 	w.stream = ipc.NewWriter(&w.segment, ipc.WithSchema(w.schema), ipc.WithAllocator(new(recycler)),
 		ipc.WithLZ4(), ipc.WithDictionaryDeltas(true))
-	w.mu.Lock() // the timer may be quicker than we are
+	w.mu.Lock() // the timer may be faster than we are
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.interval, w.flushLate)
 	w.timer.Stop()

@@ -298,7 +298,7 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 	// The first thing that waits in a Go program is a helper of the garbage
 	// collector, or main for it.
 	if !strings.HasPrefix(first.StartFunc, "runtime.") {
-		t.Errorf("the first wait is %+v, want one of the runtime's beginning", *first)
+		t.Errorf("the first wait is %+v, want one of the runtime's start", *first)
 	}
 	if len(r.of(wait.KindWait, "main.startTraffic")) == 0 {
 		t.Error("the waits of main.startTraffic, before the program was ready, are not there")

@@ -82,12 +82,12 @@ const (
 	clientRead = "net/http.(*conn).serve"
 )
 
-// setCaddy balances requests between two quick servers and a slow one.
+// setCaddy balances requests between two fast servers and a slow one.
 func setCaddy(t *testing.T, s *scene) *play {
 	const slowness = 12 * time.Millisecond
 	text := bytes.Repeat([]byte("as before\n"), 400)
 	upstreams := startUpstreams(t, always("text/plain", text), 0, 0, slowness)
-	quick, slow := upstreams[0], upstreams[2]
+	fast, slow := upstreams[0], upstreams[2]
 	config := s.file(t, "Caddyfile", fmt.Sprintf(`{
 	admin off
 	auto_https off
@@ -105,7 +105,7 @@ http://%s {
 		},
 		shows: []claim{
 			{mode: "io", in: pooledRead, op: wait.OpRead, role: wait.RoleDialed, peer: slow.address, waits: 100, median: slowness * 9 / 10},
-			{mode: "io", in: pooledRead, op: wait.OpRead, role: wait.RoleDialed, peer: quick.address, waits: 100},
+			{mode: "io", in: pooledRead, op: wait.OpRead, role: wait.RoleDialed, peer: fast.address, waits: 100},
 			{mode: "io", in: clientRead, op: wait.OpRead, role: wait.RoleAccepted, local: s.address, waits: 100},
 			{mode: "all", in: "net/http.(*persistConn).roundTrip", reason: "select", waits: 100},
 		},
@@ -189,7 +189,7 @@ func newEtcdClient(own, value string) client {
 	})
 }
 
-// setPrometheus scrapes two quick targets and a slow one, and answers queries.
+// setPrometheus scrapes two fast targets and a slow one, and answers queries.
 func setPrometheus(t *testing.T, s *scene) *play {
 	const slowness = 60 * time.Millisecond
 	var metrics bytes.Buffer

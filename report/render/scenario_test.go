@@ -220,9 +220,9 @@ func lightMode() *recording {
 	return r
 }
 
-// partly lacks something of everything: on the machine, in one program and in
+// incomplete lacks something of everything: on the machine, in one program and in
 // both.
-func partly() *recording {
+func incomplete() *recording {
 	r := newRecording("all")
 	r.meta.Targets = append(r.meta.Targets, wait.Target{Exe: "/app/worker", PID: 4188, Go: "go1.26.8", Mode: wait.ModeAll})
 	api, worker := &r.meta.Targets[0], &r.meta.Targets[1]

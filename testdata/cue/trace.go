@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// clockMarks is how many marks are put at either end of a trace: the quickest
+// clockMarks is how many marks are put at either end of a trace: the fastest
 // of several is the most exact.
 const clockMarks = 20
 

@@ -13,13 +13,13 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// sight is how much of readiness the hooks show.
-type sight int
+// readinessSeen is how much of readiness the hooks show.
+type readinessSeen int
 
 const (
-	seesNothing   sight = iota
-	seesSockets         // sockets to be read, to accept and to connect
-	seesEveryEdge       // every descriptor, both ways
+	seesNothing   readinessSeen = iota
+	seesSockets                 // sockets to be read, to accept and to connect
+	seesEveryEdge               // every descriptor, both ways
 )
 
 // exactly is how exact recordings are in an emulated machine: a trap takes it some
@@ -102,7 +102,7 @@ func checkDescriptors(t *testing.T, r *recording) {
 }
 
 // checkParts: what the hooks show is measured, what they do not is not guessed.
-func checkParts(t *testing.T, r *recording, sees sight) {
+func checkParts(t *testing.T, r *recording, sees readinessSeen) {
 	t.Helper()
 	parts := make(map[string]*tally)
 	for _, w := range r.Waits {
@@ -157,7 +157,7 @@ func count(parts map[string]*tally, what string, part time.Duration) {
 // checkDelays: each delay that the program made lies in its part. It cannot be
 // shorter than the program made it, but for the time until the goroutine
 // parked.
-func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees sight) {
+func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees readinessSeen) {
 	t.Helper()
 	network := func(w *wait.Wait) time.Duration { return w.Network }
 	netpoll := func(w *wait.Wait) time.Duration { return w.Netpoll }

@@ -83,7 +83,7 @@ func TestReadiness(t *testing.T) {
 		name    string
 		way     string
 		refused []string
-		sees    sight
+		sees    readinessSeen
 	}{
 		{"every edge", byFentry, []string{byKprobe, socketTracepoints}, seesEveryEdge},
 		{"every edge", byKprobe, []string{byFentry, socketTracepoints}, seesEveryEdge},
@@ -100,7 +100,7 @@ func TestReadiness(t *testing.T) {
 }
 
 // recordAll records every program that knows something of itself.
-func recordAll(t *testing.T, options probes.Options, sees sight) {
+func recordAll(t *testing.T, options probes.Options, sees readinessSeen) {
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		options.Mode = mode
 		t.Run(string(mode), func(t *testing.T) {
@@ -113,7 +113,7 @@ func recordAll(t *testing.T, options probes.Options, sees sight) {
 	t.Run("stacks", func(t *testing.T) { recordTwoLines(t, options) })
 }
 
-func recordTruthful(t *testing.T, options probes.Options, sees sight) {
+func recordTruthful(t *testing.T, options probes.Options, sees readinessSeen) {
 	program := launch(t, "truthful")
 	defer program.Close()
 	checkParts(t, checkTruthful(t, program, options), sees)
@@ -138,7 +138,7 @@ func checkTruthful(t *testing.T, program *testprogram.Process, options probes.Op
 // some hundred microseconds of it.
 const otherDelay = 4 * time.Millisecond
 
-func recordDelays(t *testing.T, options probes.Options, sees sight) {
+func recordDelays(t *testing.T, options probes.Options, sees readinessSeen) {
 	program := launch(t, "delays", "-delay", otherDelay.String())
 	defer program.Close()
 	r, _ := record(t, program, options,
