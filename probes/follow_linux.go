@@ -27,6 +27,9 @@ const (
 	// began on; those that run when a process is added, too. That one cannot be
 	// recorded is told by an event without a detail.
 	FollowChildren
+	// FollowSilently records none, and tells of none: whoever started the process
+	// knows its children.
+	FollowSilently
 )
 
 // followHooks see processes begin, run another program, and end.
@@ -57,7 +60,7 @@ func (r *Recorder) followRecord(raw []byte, sink wait.Sink) error {
 		return nil
 	}
 	ancestor := r.numbered(record.Ancestor)
-	if ancestor == nil || r.following.twin {
+	if ancestor == nil || r.following.twin || r.options.Follow == FollowSilently {
 		return nil
 	}
 	if id, err := identify(exePath(pid)); err != nil || id != ancestor.binary.id {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netpolltrace/netpolltrace/internal/workload"
+	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -69,7 +70,8 @@ func (d demoRun) record(ctx context.Context, pid int) error {
 	flags := newRecordFlags()
 	flags.target.pids = []int{pid}
 	flags.mode, flags.duration, flags.reportOnly = d.mode, d.duration, true
-	flags.maxOverhead = 0 // this program is there to be recorded
+	flags.maxOverhead = 0                // this program is there to be recorded,
+	flags.follow = probes.FollowSilently // and not its peers
 	return recordProcesses(ctx, flags, true)
 }
 

@@ -28,6 +28,7 @@ type recordFlags struct {
 	args     bool
 	ringMiB  int
 	limits   probes.Limits
+	follow   probes.Follow // without --children
 }
 
 func newRecordFlags() *recordFlags {
@@ -199,7 +200,7 @@ func openRecording(flags *recordFlags, processes []*process.Process, show bool, 
 }
 
 func (f *recordFlags) options() probes.Options {
-	options := probes.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Tool: version()}
+	options := probes.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Follow: f.follow, Tool: version()}
 	options.Limits.RingBuffer = f.ringMiB << 20
 	if f.children {
 		options.Follow = probes.FollowChildren
