@@ -87,9 +87,9 @@ struct {
 } polled_fds SEC(".maps");
 
 /* Return address of the runtime.netpoll that a thread is in, or where that was
- * inlined the address of its call of epoll_wait. */
+ * inlined the address of its call of epoll_wait. Threads that are gone make room. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u32); /* tid, in the initial PID namespace */
 	__type(value, __u64);

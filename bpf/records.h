@@ -102,8 +102,8 @@ enum mode {
 
 /* What is particular to a process: where its runtime keeps what is read here,
  * where the registers are at the places found, and its mode. User space fills
- * it in, and changes the mode, before it attaches; tgid and epoll are learned
- * here. */
+ * it in before it attaches, and changes the mode later; tgid and epoll are
+ * learned by the programs. */
 struct wait_config {
 	__u32 process;        /* its number; 0 when it is recorded no longer */
 	__u32 tgid;           /* in the initial PID namespace; 0 until it is found, and

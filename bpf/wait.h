@@ -148,6 +148,13 @@ static __always_inline struct slot *slot_of(__u64 key)
 	return slot;
 }
 
+/* Whether a wait was reported as open when the mode changed to one that does
+ * not see its end. */
+static __always_inline int unseen(struct wait_config *c, struct slot *slot)
+{
+	return !slot->pd && slot->mode_changes != c->mode_changes;
+}
+
 /* A goroutine parks again although its last wait is open. The end of that was
  * missed, but where it was entered too late, or begun in a mode that saw more
  * or the same park before. */

@@ -182,7 +182,7 @@ int all_execute(struct pt_regs *ctx)
 	count(c->process, HITS_RESUME);
 	key = key_of(c->process, REG_ARG0(ctx));
 	slot = bpf_map_lookup_elem(&slots, &key);
-	if (!slot || !slot->open)
+	if (!slot || !slot->open || unseen(c, slot))
 		return 0;
 	if (slot->pd)
 		old = user_u64(address_of(slot->pd) + (slot->write ? c->pd_wg : c->pd_rg));
@@ -264,7 +264,7 @@ int poll_fexit(__u64 *ctx)
 
 /* The events buffer of a thread that is in do_epoll_wait. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, __u64);

@@ -278,31 +278,17 @@ func (r *Recorder) SetMode(p *wait.Process, name wait.Mode) error {
 	return errors.Join(errs...)
 }
 
-// setMode changes the mode of a process. The probes of both modes are there for
-// a moment; the kernel side sees each wait once nevertheless.
+// setMode changes the mode of a process. Waits that are under way and that only
+// the new mode sees are taken over, but for those of goroutines that were seen
+// before: these are seen from their next park on.
 func (r *Recorder) setMode(t *traced, mode *mode) error {
 	places, unmeasured, err := mode.placesIn(t.target.Places)
 	if err != nil {
 		return err
 	}
-	t.probing.Lock()
-	before := t.mode
-	if before == mode {
-		t.probing.Unlock()
-		return nil
-	}
-	unneeded, err := t.attach(r.machine, places)
-	if err == nil {
-		err = errors.Join(r.changeMode(t, mode), closeUprobes(unneeded))
-		t.mode = mode
-	}
-	t.probing.Unlock()
-	if err != nil {
+	before, err := r.exchangeProbes(t, mode, places)
+	if err != nil || before == mode {
 		return err
-	}
-	if before.everyPark && !mode.everyPark {
-		now := monotonicNow()
-		r.whileRunning(func(sink wait.Sink) error { return r.deliverUnseen(t, now, sink) })
 	}
 	r.describeMode(t, mode, unmeasured)
 	r.whileRunning(func(sink wait.Sink) error {
@@ -314,6 +300,30 @@ func (r *Recorder) setMode(t *traced, mode *mode) error {
 	t.taking.Lock()
 	defer t.taking.Unlock()
 	return r.adopt(t, monotonicNow())
+}
+
+// exchangeProbes puts in the probes of a mode and takes out those of the mode
+// before, which it returns. Both are there for a moment; the kernel side sees
+// each wait once nevertheless.
+func (r *Recorder) exchangeProbes(t *traced, mode *mode, places []ModePlace) (before *mode, err error) {
+	t.probing.Lock()
+	defer t.probing.Unlock()
+	if before = t.mode; before == mode {
+		return before, nil
+	}
+	unneeded, err := t.attach(r.machine, places)
+	if err != nil {
+		return before, err
+	}
+	ended := t.modeChanges
+	t.mode = mode
+	t.modeChanges++
+	err = errors.Join(r.changeMode(t), closeUprobes(unneeded))
+	if before.everyPark && !mode.everyPark {
+		now := monotonicNow()
+		r.whileRunning(func(sink wait.Sink) error { return r.deliverUnseen(t, ended, now, sink) })
+	}
+	return before, err
 }
 
 // describeMode has the recording's description say in which mode the process
@@ -328,15 +338,14 @@ func (r *Recorder) describeMode(t *traced, mode *mode, unmeasured map[wait.Part]
 	}
 }
 
-// changeMode tells the kernel side. A process that runs another program
+// changeMode tells the kernel side the mode. A process that runs another program
 // meanwhile stays out of it.
-func (r *Recorder) changeMode(t *traced, mode *mode) error {
+func (r *Recorder) changeMode(t *traced) error {
 	c, err := r.machine.config(t.number)
 	if err != nil {
 		return err
 	}
-	c.Mode = uint8(mode.number)
-	c.ModeChanges++
+	c.Mode, c.ModeChanges = uint8(t.mode.number), t.modeChanges
 	if err := r.machine.setConfig(t.number, &c); err != nil {
 		return err
 	}

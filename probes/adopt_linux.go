@@ -96,9 +96,10 @@ func (t *traced) countDescriptor(flags uint8, pd uint64, gen uint32) {
 // adoptable are the goroutines whose end of waiting the mode's probes will see.
 func (t *traced) adoptable(s *process.Snapshot) []*process.Goroutine {
 	var waiting []*process.Goroutine
+	mode, _ := t.currentMode()
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
-		if waits(g.Status) && (t.mode.everyPark || g.PollDesc != 0) {
+		if waits(g.Status) && (mode.everyPark || g.PollDesc != 0) {
 			waiting = append(waiting, g)
 		}
 	}
@@ -149,9 +150,11 @@ func (t *traced) fdseq(pd uint64) uint64 {
 func (r *Recorder) enter(t *traced, waiting []*process.Goroutine, since int64) ([]*process.Goroutine, error) {
 	var entered []*process.Goroutine
 	stacks := make(map[*uint64]uint64)
+	_, changes := t.currentMode()
 	slots := r.machine.collection.Maps[bpf.WaitsMapSlots]
 	for _, g := range waiting {
 		slot := r.slotOf(t, g, since)
+		slot.ModeChanges = changes
 		if len(g.PCs) > 0 {
 			first := &g.PCs[0] // goroutines that wait alike share their stack
 			if _, known := stacks[first]; !known {

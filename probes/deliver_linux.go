@@ -358,21 +358,27 @@ func recordAs[T any](raw []byte) *T {
 
 // deliverOpen reports the waits of a process that are not over at now.
 func (r *Recorder) deliverOpen(t *traced, now int64, sink wait.Sink) error {
-	c, err := r.machine.config(t.number)
-	if err != nil {
-		return err
-	}
+	_, changes := t.currentMode()
 	return r.deliverSlots(t, now, sink, func(slot *bpf.WaitsSlot) bool {
-		// The others were reported when the mode changed to one that does not
-		// see their end.
-		return slot.Pd != 0 || slot.ModeChanges == c.ModeChanges || has(slot.Flags, bpf.WaitsWaitFlagWAIT_STARTED_BEFORE)
+		return slot.Pd != 0 || slot.ModeChanges == changes // the others were reported when the mode changed
 	})
 }
 
 // deliverUnseen reports as open the waits whose end will not be seen, since the
-// mode changed at now to one that sees the netpoller alone.
-func (r *Recorder) deliverUnseen(t *traced, now int64, sink wait.Sink) error {
-	return r.deliverSlots(t, now, sink, func(slot *bpf.WaitsSlot) bool { return slot.Pd == 0 })
+// mode changed at now to one that sees the netpoller alone. They began after so
+// many changes.
+func (r *Recorder) deliverUnseen(t *traced, changes uint8, now int64, sink wait.Sink) error {
+	if r.numbered(t.number) != t {
+		return nil // it left
+	}
+	t.taking.Lock()
+	defer t.taking.Unlock()
+	if err := r.release(t, sink); err != nil {
+		return err
+	}
+	return r.deliverSlots(t, now, sink, func(slot *bpf.WaitsSlot) bool {
+		return slot.Pd == 0 && slot.ModeChanges == changes
+	})
 }
 
 func (r *Recorder) deliverSlots(t *traced, now int64, sink wait.Sink, which func(*bpf.WaitsSlot) bool) error {

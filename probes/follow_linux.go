@@ -89,7 +89,11 @@ func (r *Recorder) join(pid int) {
 	})
 }
 
+// addChild records a child; one at a time, since each that waits for its turn
+// would hold descriptors.
 func (r *Recorder) addChild(pid int) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	p, err := process.Open(pid)
 	if err != nil {
 		return err

@@ -69,6 +69,7 @@ type Recorder struct {
 	tasks     []func(wait.Sink) error // for [Recorder.Run] to do
 	joins     sync.WaitGroup          // children that are being looked at
 	joining   atomic.Int64            // how many there are
+	turn      sync.Mutex              // held while one of them is
 	left      Counts                  // of processes that left
 	table     [maxProcesses]atomic.Pointer[traced]
 

@@ -15,18 +15,20 @@ import (
 // running is a recording under way, and what it delivered so far.
 type running struct {
 	truth.Gather
-	mu    sync.Mutex
-	more  *sync.Cond
-	ended bool
-	err   error
-	stop  context.CancelFunc
+	ofPID  map[int]int // finished waits, by process
+	beyond int         // those that are not of the netpoller
+	mu     sync.Mutex
+	more   *sync.Cond
+	ended  bool
+	err    error
+	stop   context.CancelFunc
 }
 
 // run has a recorder deliver, until the test ends or it ends by itself.
 func run(t *testing.T, r *probes.Recorder) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	all := &running{stop: stop}
+	all := &running{stop: stop, ofPID: make(map[int]int)}
 	all.more = sync.NewCond(&all.mu)
 	go func() {
 		err := r.Run(ctx, all)
@@ -46,6 +48,12 @@ func (r *running) Wait(w *wait.Wait) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.more.Broadcast()
+	if finished(w) {
+		r.ofPID[int(w.Process.PID)]++
+	}
+	if beyondNetpoller(w) {
+		r.beyond++
+	}
 	return r.Gather.Wait(w)
 }
 
@@ -82,11 +90,18 @@ func (r *running) end(t *testing.T, byItself bool) {
 	}
 }
 
-// count counts the waits so far for which something holds.
-func (r *running) count(holds func(*wait.Wait) bool) int {
+// finishedOf is how many finished waits of a process there are by now.
+func (r *running) finishedOf(pid int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return int(number(&r.Gather, holds))
+	return r.ofPID[pid]
+}
+
+// beyondNetpoller is how many of all are not of the netpoller.
+func (r *running) beyondNetpoller() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.beyond
 }
 
 // became tells whether a process is in a state by now.
@@ -96,7 +111,7 @@ func (r *running) became(pid int, state wait.TargetState) func() bool {
 
 // waitsOf tells whether there are so many finished waits of a process.
 func (r *running) waitsOf(pid, atLeast int) func() bool {
-	return func() bool { return number(&r.Gather, of(pid)) >= uint64(atLeast) }
+	return func() bool { return r.ofPID[pid] >= atLeast }
 }
 
 func of(pid int) func(*wait.Wait) bool {
@@ -213,26 +228,23 @@ func TestAProcessIsRecordedOnce(t *testing.T) {
 }
 
 func TestOneJoinsAndOneLeaves(t *testing.T) {
-	first, second := launch(t, "echo"), launch(t, "echo")
+	first, second := launch(t, "lifecycle"), launch(t, "lifecycle")
 	r := first.attach(t, wait.ModeAll, probes.DefaultLimits(), true)
 	all := run(t, r)
-	first.do(t, "run", "20ms")
+	all.until(t, all.waitsOf(first.PID(), 100))
 	second.add(t, r, probes.TargetOptions{})
-	first.do(t, "begin")
-	second.do(t, "begin")
 	all.until(t, all.waitsOf(second.PID(), 100))
 	if err := r.Remove(first.PID()); err != nil {
 		t.Fatal(err)
 	}
 	all.until(t, all.became(first.PID(), wait.TargetLeft))
-	before := all.count(of(first.PID()))
-	first.do(t, "end")
-	second.do(t, "end")
+	before := all.finishedOf(first.PID())
+	all.until(t, all.waitsOf(second.PID(), all.finishedOf(second.PID())+100))
 	all.end(t, false)
 	balance(t, r, &all.Gather)
 	nothingLost(t, &all.Gather)
 	keptApart(t, &all.Gather, first, second)
-	if after := all.count(of(first.PID())); after != before {
+	if after := all.finishedOf(first.PID()); after != before {
 		t.Errorf("%d waits of the first came after it had left", after-before)
 	}
 	if n := number(&all.Gather, func(w *wait.Wait) bool { return open(w) && int(w.Process.PID) == first.PID() }); n == 0 {
@@ -258,7 +270,7 @@ func TestTheLastProcessThatIsKilledEndsTheRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	all.until(t, all.became(first.PID(), wait.TargetExited))
-	all.until(t, all.waitsOf(second.PID(), all.count(of(second.PID()))+10))
+	all.until(t, all.waitsOf(second.PID(), all.finishedOf(second.PID())+10))
 	if err := second.Send("kill"); err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +404,7 @@ func TestAProgramThatStartsItselfAgainIsFollowed(t *testing.T) {
 		states := statesOf(&all.Gather, pid)
 		return len(states) > 0 && states[len(states)-1] == wait.TargetJoined
 	})
-	all.until(t, all.waitsOf(pid, all.count(of(pid))+100))
+	all.until(t, all.waitsOf(pid, all.finishedOf(pid)+100))
 	all.end(t, false)
 	states := statesOf(&all.Gather, pid)
 	for i, state := range states {
@@ -436,15 +448,15 @@ func TestTheModeChangesWhileRecording(t *testing.T) {
 	identity := r.Stats().Processes[0].Process
 	all := run(t, r)
 	all.until(t, all.waitsOf(program.PID(), 50))
-	if n := all.count(beyondNetpoller); n > 0 {
+	if n := all.beyondNetpoller(); n > 0 {
 		t.Errorf("mode io saw %d waits beyond the netpoller", n)
 	}
 	for range 3 {
 		if err := r.SetMode(nil, wait.ModeAll); err != nil {
 			t.Fatal(err)
 		}
-		before := all.count(beyondNetpoller)
-		all.until(t, func() bool { return int(number(&all.Gather, beyondNetpoller)) >= before+50 })
+		before := all.beyondNetpoller()
+		all.until(t, func() bool { return all.beyond >= before+50 })
 		if err := r.SetMode(identity, wait.ModeIO); err != nil {
 			t.Fatal(err)
 		}
@@ -452,7 +464,7 @@ func TestTheModeChangesWhileRecording(t *testing.T) {
 			modes, _ := modesTold(&all.Gather)
 			return modes != nil && modes[len(modes)-1] == wait.ModeIO
 		})
-		all.until(t, all.waitsOf(program.PID(), all.count(of(program.PID()))+50))
+		all.until(t, all.waitsOf(program.PID(), all.finishedOf(program.PID())+50))
 	}
 	all.end(t, false)
 	nothingLost(t, &all.Gather)

@@ -29,9 +29,11 @@ type traced struct {
 	cost atomic.Int64 // nanoseconds
 
 	// probing guards what is attached to the process.
-	probing sync.Mutex
-	mode    *mode
-	uprobes []attachedUprobe
+	probing     sync.Mutex
+	mode        *mode
+	modeChanges uint8 // so far
+	uprobes     []attachedUprobe
+	over        bool // nothing is attached any longer
 
 	// taking is held while waits are taken over that were under way. Whether
 	// what the kernel sends is real is known only afterwards: until then it is
@@ -53,12 +55,17 @@ type attachedUprobe struct {
 	link    link.Link
 }
 
-func (t *traced) stats() wait.ProcessStats {
+// currentMode is the mode, and how often it changed so far.
+func (t *traced) currentMode() (*mode, uint8) {
 	t.probing.Lock()
-	mode := t.mode.name
-	t.probing.Unlock()
+	defer t.probing.Unlock()
+	return t.mode, t.modeChanges
+}
+
+func (t *traced) stats() wait.ProcessStats {
+	mode, _ := t.currentMode()
 	s := wait.ProcessStats{
-		Process: t.identity, Mode: mode, Hits: t.hits.Load(), Cost: time.Duration(t.cost.Load()), CPU: wait.Unmeasured,
+		Process: t.identity, Mode: mode.name, Hits: t.hits.Load(), Cost: time.Duration(t.cost.Load()), CPU: wait.Unmeasured,
 	}
 	if cpu, err := t.target.Process.CPUTime(); err == nil {
 		s.CPU = cpu
@@ -69,6 +76,9 @@ func (t *traced) stats() wait.ProcessStats {
 // attach puts in the probes of a mode that are not there yet, and returns
 // those that the mode does not need. The caller holds probing.
 func (t *traced) attach(machine *machine, places []ModePlace) (unneeded []attachedUprobe, err error) {
+	if t.over {
+		return nil, errors.New("it is not recorded any longer")
+	}
 	exe, err := link.OpenExecutable(t.target.Process.ExePath())
 	if err != nil {
 		return nil, fmt.Errorf("opening the target's executable: %w", err)
@@ -123,7 +133,7 @@ func (t *traced) detach() error {
 	t.probing.Lock()
 	defer t.probing.Unlock()
 	err := closeUprobes(t.uprobes)
-	t.uprobes = nil
+	t.uprobes, t.over = nil, true
 	return err
 }
 
