@@ -42,12 +42,29 @@ func (c cost) plus(other cost) cost {
 	return cost{overhead: c.overhead + other.overhead, cpu: c.cpu + other.cpu}
 }
 
-// percent is negative when it is not known.
+// percent is negative when it is not known. More than all of the CPU time is no
+// share of it: such readings do not belong together, as in a recording that is
+// shorter than the interval in which they are taken.
 func (c cost) percent() float64 {
-	if c.cpu <= 0 {
+	if c.cpu <= 0 || c.overhead > c.cpu {
 		return -1
 	}
 	return 100 * float64(c.overhead) / float64(c.cpu)
+}
+
+// known is the cost of the processes whose CPU time is known. Where events name
+// no process it is that of all.
+func (e *events) known() cost {
+	if len(e.costs) == 0 {
+		return e.cost
+	}
+	var sum cost
+	for _, c := range e.costs {
+		if c.cpu > 0 {
+			sum = sum.plus(c)
+		}
+	}
+	return sum
 }
 
 // span widens the time of which something is known.
@@ -149,7 +166,7 @@ func summary(all []*events, metas []wait.Meta) Events {
 		s.Seconds += e.recorded(metaAt(metas, i)).Seconds()
 		s.Truncated = s.Truncated || e.ends == 0
 		s.Lost += e.lost
-		c = c.plus(e.cost)
+		c = c.plus(e.known())
 	}
 	s.Overhead = c.percent()
 	return s

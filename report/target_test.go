@@ -131,3 +131,39 @@ func TestTargetsOfSeveralRecordings(t *testing.T) {
 		t.Errorf("together: %+v", got.Events)
 	}
 }
+
+// A recording shorter than the interval of the readings can have a cost above all
+// of the CPU time that was read, or the CPU time of one process only.
+func TestCostOfReadingsThatDoNotBelongTogether(t *testing.T) {
+	srv, cli := &wait.Process{Name: "srv", PID: 1}, &wait.Process{Name: "cli", PID: 2}
+	for _, test := range []struct {
+		name   string
+		events []wait.Event
+		want   float64
+	}{
+		{"more than all", []wait.Event{
+			{Kind: wait.EventOverhead, Duration: 20 * ms, Process: srv}, {Kind: wait.EventCPU, Duration: 10 * ms, Process: srv},
+		}, -1},
+		{"one of two", []wait.Event{
+			{Kind: wait.EventOverhead, Duration: 80 * ms, Process: srv},
+			{Kind: wait.EventOverhead, Duration: 1 * ms, Process: cli}, {Kind: wait.EventCPU, Duration: 100 * ms, Process: cli},
+		}, 1},
+	} {
+		b, err := report.NewBuilder(report.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range test.events {
+			if err := b.Event(&test.events[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := b.Report()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Events.Overhead != test.want {
+			t.Errorf("%s: %g %%, want %g", test.name, r.Events.Overhead, test.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // choice is a flag that takes one of several words.
@@ -37,6 +38,7 @@ func list[T ~string](choices []T) string {
 type bounded struct {
 	value *int
 	most  int
+	power bool // of two
 }
 
 func (b *bounded) String() string { return strconv.Itoa(*b.value) }
@@ -47,7 +49,25 @@ func (b *bounded) Set(text string) error {
 	if err != nil || n < 1 || n > b.most {
 		return fmt.Errorf("give a number from 1 to %d", b.most)
 	}
+	if b.power && n&(n-1) != 0 {
+		return fmt.Errorf("give a power of two from 1 to %d", b.most)
+	}
 	*b.value = n
+	return nil
+}
+
+// span is a flag like 30s. It is not negative.
+type span time.Duration
+
+func (s *span) String() string { return time.Duration(*s).String() }
+func (s *span) Type() string   { return "TIME" }
+
+func (s *span) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is not a time such as 30s", text)
+	}
+	*s = span(d)
 	return nil
 }
 

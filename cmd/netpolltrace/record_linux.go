@@ -47,12 +47,20 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
 		fmt.Sprintf("how to hook the kernel: %s (default: the cheapest that works)", list(probes.Backends)))
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
-	flags.IntVar(&f.ringMiB, "ring-buffer", f.ringMiB, "size of the kernel's ring buffer in `MiB`, a power of two")
-	flags.Var(&bounded{&f.limits.MaxProcesses, f.limits.MaxProcesses}, "max-processes", "record N processes at most at once")
-	flags.IntVar(&f.limits.MaxGoroutines, "max-goroutines", f.limits.MaxGoroutines, "keep track of `N` goroutines at most")
-	flags.IntVar(&f.limits.MaxFDs, "max-fds", f.limits.MaxFDs, "keep track of `N` descriptors at most")
-	flags.IntVar(&f.limits.MaxStacks, "max-stacks", f.limits.MaxStacks, "keep `N` different stacks at most")
+	flags.Var(&bounded{value: &f.ringMiB, most: maxRingMiB, power: true}, "ring-buffer", "size of the kernel's ring buffer in MiB, a power of two")
+	flags.Var(&bounded{value: &f.limits.MaxProcesses, most: f.limits.MaxProcesses}, "max-processes", "record N processes at most at once")
+	flags.Var(&bounded{value: &f.limits.MaxGoroutines, most: maxEntries}, "max-goroutines", "keep track of N goroutines at most")
+	flags.Var(&bounded{value: &f.limits.MaxFDs, most: maxEntries}, "max-fds", "keep track of N descriptors at most")
+	flags.Var(&bounded{value: &f.limits.MaxStacks, most: maxStacks}, "max-stacks", "keep N different stacks at most")
 }
+
+// What the kernel is asked for at most: 1 GiB for records, some GiB for goroutines
+// or descriptors, and 800 MiB for stacks.
+const (
+	maxRingMiB = 1 << 10
+	maxEntries = 1 << 24
+	maxStacks  = 1 << 20
+)
 
 func newRecord() *cobra.Command {
 	flags := newRecordFlags()
@@ -65,8 +73,8 @@ report at the end.
 
 One recording can hold several processes: -p 41,57 lists them, --name takes all
 that run a program, and --children adds the Go programs that they start. It is an
-error if a process of -p cannot be recorded; any other is left out. The recording
-ends with the last of them.
+error if a process of -p, or the command, cannot be recorded: it must be a Go
+program. Any other is left out. The recording ends with the last process.
 
 Mode io records the waits in the netpoller; all records every wait of every
 goroutine, at a higher cost; auto chooses, at present always io. Recording requires

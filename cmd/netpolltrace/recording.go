@@ -34,7 +34,7 @@ type recordingFlags struct {
 }
 
 func (f *recordingFlags) add(flags *pflag.FlagSet) {
-	flags.DurationVarP(&f.duration, "duration", "d", f.duration, "how long to record, such as 30s; 0: until Ctrl-C or the program's end")
+	flags.VarP((*span)(&f.duration), "duration", "d", "how long to record, such as 30s; 0: until Ctrl-C or the program's end")
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write: a recording, or a report if the extension is one of "+strings.Join(render.Extensions(), " ")+"; - is stdout (default NAME-TIME"+recording.Extension+")")
 	flags.Var(&f.maxOverhead, "max-overhead", "warn when the probes cost a program more than this of its CPU time; 0: never")
 	flags.StringVar(&f.readyFile, "ready-file", "", "create this `FILE` once the recording runs")

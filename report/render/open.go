@@ -23,7 +23,7 @@ func renderOpen(w io.Writer, r *report.Report, o Options) error {
 			t.line("")
 		}
 		if s.Totals.Open == 0 {
-			t.line("No goroutine waits.")
+			t.line("No waiting goroutine to show.")
 			continue
 		}
 		if err := t.table(openGrid(s, limit)); err != nil {

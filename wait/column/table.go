@@ -125,7 +125,7 @@ func appendPeer(b []byte, w *wait.Wait) []byte {
 }
 
 // appendCause names what most of the wait was for: the longest of the causes of
-// an explained wait, else the longest of its own parts.
+// an explained wait, else the longest of its own parts without what was idle.
 func appendCause(b []byte, w *wait.Wait) []byte {
 	var longest wait.Cause
 	consider := func(c wait.Cause) {
@@ -133,7 +133,7 @@ func appendCause(b []byte, w *wait.Wait) []byte {
 			longest = c
 		}
 	}
-	consider(wait.Cause{Kind: wait.CauseNetwork, Peer: w.Peer, Time: w.Network})
+	consider(wait.Cause{Kind: wait.CauseNetwork, Peer: w.Peer, Time: w.Network - max(w.Idle, 0)})
 	consider(wait.Cause{Kind: wait.CauseNetpoll, Peer: w.Peer, Time: w.Netpoll})
 	consider(wait.Cause{Kind: wait.CauseSched, Time: w.Sched})
 	if w.Explanation != nil {
