@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	dtrace "github.com/netpolltrace/netpolltrace/kqueue_dtrace"
@@ -29,16 +30,20 @@ func standIn(t *testing.T, o *output, then string) dtrace.Config {
 }
 
 // untilTold waits for SIGTERM, with which it prints the last records.
+// It makes a file beside itself once it can be told.
 const untilTold = `trap 'echo NPT1 X 150000 0 100 a00; echo NPT1 E 200000; exit 0' TERM
+: > "$0.ready"
 while :; do sleep 0.01; done`
 
 func TestARecordingIsStoppedInOrder(t *testing.T) {
 	o := newOutput(t)
 	o.parkOther(100, 0xa00, 5, "sleep")
-	source, err := dtrace.Open(t.Context(), standIn(t, o, untilTold))
+	config := standIn(t, o, untilTold)
+	source, err := dtrace.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	await(t, config.Command[0]+".ready")
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var g truth.Gather
@@ -50,6 +55,25 @@ func TestARecordingIsStoppedInOrder(t *testing.T) {
 	}
 	if len(g.Waits) != 1 || g.Waits[0].Kind != wait.KindWait || len(g.Events) != 0 {
 		t.Errorf("waits are %+v, events %+v; want what was printed at the end too", g.Waits, g.Events)
+	}
+}
+
+// await waits until a file is there.
+func await(t *testing.T, path string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ticks := time.NewTicker(time.Millisecond)
+	defer ticks.Stop()
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s did not appear", path)
+		case <-ticks.C:
+		}
 	}
 }
 
