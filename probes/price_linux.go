@@ -19,11 +19,12 @@ func costOf(p wait.Price, c *counts) time.Duration {
 	return time.Duration(c.sum(uprobeHits))*(p.Trap+p.Uprobe) + time.Duration(c.sum(kernelHits))*p.Hook
 }
 
-// The calibration: short rounds, of which the fastest counts, since whatever
-// else runs on the machine only adds to them.
+// The calibration: rounds of which the fastest counts, since whatever else runs on
+// the machine only adds to them. A round is shorter than the turn that a thread gets
+// on a busy processor, so that some are not interrupted.
 const (
-	calibrationRounds = 5
-	calibrationCalls  = 2000
+	calibrationRounds = 100
+	calibrationCalls  = 100
 )
 
 // calibration is what a hit of a uprobe was found to cost.
