@@ -74,7 +74,7 @@ func New() *Explainer {
 // Stats says how it got on so far.
 func (e *Explainer) Stats() Stats {
 	s := e.stats
-	s.Dropped, s.Forgotten = e.causes.dropped, e.goroutines.forgotten
+	s.Dropped, s.Forgotten = e.causes.dropped, e.goroutines.forgotten()
 	return s
 }
 

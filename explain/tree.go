@@ -39,12 +39,12 @@ const (
 // lies before those is unknown. Waits have to come as an [Explainer] takes them.
 type Slowest struct {
 	most       int
-	goroutines goroutines[recent]
+	goroutines goroutines[latest]
 	found      nodes
 }
 
-// recent is the latest waits of one goroutine: a ring.
-type recent struct {
+// latest is the latest waits of one goroutine: a ring.
+type latest struct {
 	waits [keptWaits]wait.Wait
 	next  int
 	n     int
@@ -52,7 +52,7 @@ type recent struct {
 
 // NewSlowest explains so many waits.
 func NewSlowest(most int) *Slowest {
-	return &Slowest{most: most, goroutines: newGoroutines[recent](keptGoroutines)}
+	return &Slowest{most: most, goroutines: newGoroutines[latest](keptGoroutines)}
 }
 
 // Wait takes in the next wait. Only if it is a candidate it can be among the
@@ -80,14 +80,14 @@ func (s *Slowest) Trees() []Node {
 	})
 }
 
-func (r *recent) add(w *wait.Wait) {
+func (r *latest) add(w *wait.Wait) {
 	r.waits[r.next] = *w
 	r.next = (r.next + 1) % keptWaits
 	r.n = min(r.n+1, keptWaits)
 }
 
 // at is the i-th wait, the oldest first.
-func (r *recent) at(i int) *wait.Wait {
+func (r *latest) at(i int) *wait.Wait {
 	return &r.waits[(r.next-r.n+i+keptWaits)%keptWaits]
 }
 

@@ -146,23 +146,6 @@ func values[K comparable](m map[K]int) []int {
 	return all
 }
 
-func TestCacheKeepsWhatIsUsed(t *testing.T) {
-	c := cache[int, string]{limit: 10}
-	c.put(0, "used")
-	for i := 1; i < 1000; i++ {
-		c.put(i, "once")
-		if _, ok := c.get(0); !ok {
-			t.Fatalf("what is used was dropped after %d others", i)
-		}
-	}
-	if size := len(c.young) + len(c.aged); size > 20 {
-		t.Errorf("%d entries, want at most 20", size)
-	}
-	if _, ok := c.get(1); ok {
-		t.Error("what is not used is still there")
-	}
-}
-
 func TestStatesTellWhatChanged(t *testing.T) {
 	p, b, _ := runWaiters(t, buildWaiters(t, "", nil))
 	s, err := p.Goroutines(b)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
+	"github.com/netpolltrace/netpolltrace/internal/recent"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -23,8 +24,8 @@ type Symbolizer struct {
 	code    *wait.Code
 	bias    uint64
 	plugins *plugins // nil: addresses outside the executable have no names
-	stacks  cache[string, *wait.Stack]
-	frames  cache[uint64, []wait.Frame]
+	stacks  recent.Map[string, *wait.Stack]
+	frames  recent.Map[uint64, []wait.Frame]
 	key     []byte // scratch
 }
 
@@ -33,8 +34,8 @@ type Symbolizer struct {
 func NewSymbolizer(b *gobinary.Binary, bias uint64) *Symbolizer {
 	return &Symbolizer{
 		binary: b, modules: b.Modules(), code: wait.NewCode(b.Modules(), nil), bias: bias,
-		stacks: cache[string, *wait.Stack]{limit: cachedStacks},
-		frames: cache[uint64, []wait.Frame]{limit: cachedFrames},
+		stacks: recent.Map[string, *wait.Stack]{Limit: cachedStacks},
+		frames: recent.Map[uint64, []wait.Frame]{Limit: cachedFrames},
 	}
 }
 
@@ -85,7 +86,7 @@ func (s *Symbolizer) stack(pcs []uint64, bias uint64) *wait.Stack {
 		s.key = binary.LittleEndian.AppendUint64(s.key, pc-bias)
 	}
 	key := string(s.key)
-	if stack, ok := s.stacks.get(key); ok {
+	if stack, ok := s.stacks.Get(key); ok {
 		return stack
 	}
 	var frames []wait.Frame // innermost first
@@ -97,18 +98,18 @@ func (s *Symbolizer) stack(pcs []uint64, bias uint64) *wait.Stack {
 		frames = append(frames, s.framesAt(pc)...)
 	}
 	stack := wait.NewStack(frames, s.code)
-	s.stacks.put(key, stack)
+	s.stacks.Put(key, stack)
 	return stack
 }
 
 func (s *Symbolizer) framesAt(pc uint64) []wait.Frame {
-	frames, ok := s.frames.get(pc)
+	frames, ok := s.frames.Get(pc)
 	if !ok {
 		frames = s.binary.Frames(pc)
 		if frames == nil && s.plugins != nil {
 			frames = s.framesOfPlugin(pc + s.bias)
 		}
-		s.frames.put(pc, frames)
+		s.frames.Put(pc, frames)
 	}
 	return frames
 }
@@ -121,29 +122,4 @@ func (s *Symbolizer) framesOfPlugin(pc uint64) []wait.Frame {
 		s.code = wait.NewCode(s.modules, nil)
 	}
 	return frames
-}
-
-// cache holds what was used lately: when it is full, what was not used since
-// it was half full last is dropped at once.
-type cache[K comparable, V any] struct {
-	limit       int
-	young, aged map[K]V
-}
-
-func (c *cache[K, V]) get(key K) (V, bool) {
-	if value, ok := c.young[key]; ok {
-		return value, true
-	}
-	value, ok := c.aged[key]
-	if ok {
-		c.put(key, value)
-	}
-	return value, ok
-}
-
-func (c *cache[K, V]) put(key K, value V) {
-	if c.young == nil || len(c.young) >= c.limit {
-		c.young, c.aged = make(map[K]V), c.young
-	}
-	c.young[key] = value
 }

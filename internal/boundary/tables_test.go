@@ -21,7 +21,8 @@ var rows = []boundary{
 
 	// What the live process is like, and what depends on the running kernel.
 	{folder: "internal/rights"},
-	{folder: "process", ours: "gobinary internal/rights wait"},
+	{folder: "internal/recent", portable: true},
+	{folder: "process", ours: "gobinary internal/recent internal/rights wait"},
 	{folder: "bpf"},
 	{folder: "kqueue_dtrace", ours: "gobinary wait", portable: true},
 	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
@@ -31,7 +32,7 @@ var rows = []boundary{
 
 	// What was recorded: nothing here knows where waits come from.
 	{folder: "recording", ours: "wait wait/column", portable: true},
-	{folder: "explain", ours: "wait", portable: true},
+	{folder: "explain", ours: "internal/recent wait", portable: true},
 	{folder: "internal/expression", portable: true},
 	{folder: "report", ours: "internal/expression wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
