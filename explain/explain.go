@@ -16,6 +16,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ import (
 // remembers the goroutines that waited lately (maxGoroutines). It is for one
 // goroutine.
 type Explainer struct {
+	// withoutWakers: no wait says which goroutine ended it, so that no history is
+	// asked for and none is kept.
+	withoutWakers bool
+
 	causes     causes
 	sched      causeID // of a wait that a goroutine ended
 	goroutines goroutines[goroutine]
@@ -89,7 +94,7 @@ func (e *Explainer) Wait(w *wait.Wait) []wait.Cause {
 	if w.Blocked > 0 {
 		e.explain(w)
 	}
-	if w.Goid != 0 {
+	if w.Goid != 0 && !e.withoutWakers {
 		e.remember(w)
 	}
 	return e.sum()
@@ -222,6 +227,15 @@ type Stage struct {
 // NewStage makes a stage before another sink.
 func NewStage(next wait.Sink) *Stage { return &Stage{explainer: New(), next: next} }
 
+// Begin says of which recording the next waits are.
+func (s *Stage) Begin(meta *wait.Meta) {
+	s.explainer.withoutWakers = len(meta.Targets) > 0 &&
+		!slices.ContainsFunc(meta.Targets, func(t wait.Target) bool { return seesWakers(t.Mode) })
+}
+
+// seesWakers tells whether a mode sees which goroutine ends a wait.
+func seesWakers(mode wait.Mode) bool { return mode != wait.ModeIO && mode != wait.ModeSample }
+
 // Wait implements [wait.Sink].
 func (s *Stage) Wait(w *wait.Wait) error {
 	s.explanation.Causes = s.explainer.Wait(w)
@@ -229,8 +243,18 @@ func (s *Stage) Wait(w *wait.Wait) error {
 	return s.next.Wait(w)
 }
 
-// Event implements [wait.Sink].
-func (s *Stage) Event(e *wait.Event) error { return s.next.Event(e) }
+// Event implements [wait.Sink]. A process can change its mode, or join in another.
+func (s *Stage) Event(e *wait.Event) error {
+	switch d := e.Detail.(type) {
+	case *wait.ModeChange:
+		s.explainer.withoutWakers = s.explainer.withoutWakers && !seesWakers(d.Mode)
+	case *wait.TargetChange:
+		if d.Target != nil {
+			s.explainer.withoutWakers = s.explainer.withoutWakers && !seesWakers(d.Target.Mode)
+		}
+	}
+	return s.next.Event(e)
+}
 
 // Flush has nothing to do: no wait is held back.
 func (s *Stage) Flush() error { return nil }

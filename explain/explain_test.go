@@ -186,6 +186,62 @@ func TestSharesAddUp(t *testing.T) {
 	}
 }
 
+// causesOf keeps what the waits that it is handed were for.
+type causesOf struct{ last []wait.Cause }
+
+func (c *causesOf) Wait(w *wait.Wait) error {
+	c.last = slices.Clone(w.Explanation.Causes)
+	return nil
+}
+
+func (c *causesOf) Event(*wait.Event) error { return nil }
+
+// A recording in which nobody sees who ends a wait has no use for histories: none
+// is kept until a process is recorded in another mode.
+func TestStageOfAModeWithoutWakers(t *testing.T) {
+	var seen causesOf
+	stage := explain.NewStage(&seen)
+	show := func(w *wait.Wait) string {
+		t.Helper()
+		if err := stage.Wait(w); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(seen.last)
+	}
+	change := func(d wait.Detail) {
+		t.Helper()
+		if err := stage.Event(&wait.Event{Kind: d.EventKind(), Detail: d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caller := func() string {
+		show(network(2, 0, 20*ms, 0, 0, "db:5432"))
+		return show(blocked(1, 0, 20*ms, 2))
+	}
+	expired := blocked(3, 0, 5*ms, 0)
+	expired.Reason = wait.ReasonIO
+
+	stage.Begin(&wait.Meta{Targets: []wait.Target{{Mode: wait.ModeIO}, {Mode: wait.ModeSample}}})
+	if got := show(expired); got != "[timer]" {
+		t.Errorf("an expired deadline: %s", got)
+	}
+	if got := caller(); got != "[running]" {
+		t.Errorf("a history was kept: %s", got)
+	}
+	change(&wait.ModeChange{Mode: wait.ModeIO})
+	if got := caller(); got != "[running]" {
+		t.Errorf("a history was kept: %s", got)
+	}
+	change(&wait.TargetChange{State: wait.TargetJoined, Target: &wait.Target{Mode: wait.ModeAll}})
+	if got := caller(); got != "[network of db:5432]" {
+		t.Errorf("after one joined in mode all: %s", got)
+	}
+	stage.Begin(&wait.Meta{Targets: []wait.Target{{Mode: wait.ModeIO}, {Mode: wait.ModeAll}}})
+	if got := caller(); got != "[network of db:5432]" {
+		t.Errorf("one of two in mode all: %s", got)
+	}
+}
+
 func TestGoroutinesOfTwoProcesses(t *testing.T) {
 	e := explain.New()
 	other := network(2, 0, 10*ms, 0, 0, "of another process:1")

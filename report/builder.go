@@ -52,6 +52,9 @@ type Options struct {
 // events and hands them on. Waits it may hold back to bring them into order.
 type Explainer interface {
 	wait.Sink
+	// Begin says that what comes from now on is of the recording of which meta
+	// speaks.
+	Begin(meta *wait.Meta)
 	// Flush hands on the waits that are held back.
 	Flush() error
 }
@@ -125,6 +128,9 @@ func (b *Builder) Begin(meta *wait.Meta) error {
 	defer b.mu.Unlock()
 	if err := b.seal(); err != nil {
 		return err
+	}
+	if b.explain != nil {
+		b.explain.Begin(meta)
 	}
 	b.windows.recording = len(b.metas)
 	b.metas = append(b.metas, *meta)

@@ -276,6 +276,7 @@ func (l *wakerIsNext) Wait(w *wait.Wait) error {
 	return l.next.Wait(ready)
 }
 
+func (l *wakerIsNext) Begin(*wait.Meta)          {}
 func (l *wakerIsNext) Event(e *wait.Event) error { return l.next.Event(e) }
 
 func (l *wakerIsNext) Flush() error {

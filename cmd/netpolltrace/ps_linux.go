@@ -109,5 +109,8 @@ func waiting(p *process.Process) ([]wait.Wait, *process.Snapshot, error) {
 		return nil, nil, fmt.Errorf("reading this machine's name: %w", err)
 	}
 	identity := &wait.Process{Host: host, Name: p.Name, PID: int32(p.PID)}
-	return snapshot.Waits(process.NewSymbolizer(binary, bias), endpoints, identity, time.Now()), snapshot, nil
+	symbols := process.NewSymbolizer(binary, bias)
+	symbols.UsePlugins(p)
+	defer symbols.Close()
+	return snapshot.Waits(symbols, endpoints, identity, time.Now()), snapshot, nil
 }
