@@ -194,11 +194,11 @@ func (r *Recorder) probe(t *traced) error {
 }
 
 // introduce makes a process known that is recorded from now on: in the
-// recording's description, or by an event if that was written.
+// recording's description, or by an event if that was given away.
 func (r *Recorder) introduce(t *traced) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running {
+	if r.described {
 		t.late = true
 		return
 	}
@@ -218,12 +218,12 @@ func (r *Recorder) Remove(pid int) error {
 		return fmt.Errorf("process %d is not recorded", pid)
 	}
 	r.mu.Lock()
-	running := r.running
-	if !running {
+	described := r.described
+	if !described {
 		r.meta.Targets = slices.DeleteFunc(r.meta.Targets, func(other wait.Target) bool { return other.PID == pid })
 	}
 	r.mu.Unlock()
-	if !running {
+	if !described {
 		return r.drop(t)
 	}
 	err := t.detach()
@@ -327,12 +327,12 @@ func (r *Recorder) exchangeProbes(t *traced, mode *mode, places []ModePlace) (be
 }
 
 // describeMode has the recording's description say in which mode the process
-// is, if it was not written yet.
+// is, if it was not given away yet.
 func (r *Recorder) describeMode(t *traced, mode *mode, unmeasured map[wait.Part]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.meta.Targets {
-		if target := &r.meta.Targets[i]; !r.running && target.PID == t.target.Process.PID {
+		if target := &r.meta.Targets[i]; !r.described && target.PID == t.target.Process.PID {
 			target.Mode, target.Unmeasured = mode.name, unmeasured
 		}
 	}

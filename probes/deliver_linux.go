@@ -33,9 +33,7 @@ const accountInterval = time.Second
 // process is gone; then it detaches, delivers what is left, and reports the
 // waits that are still open.
 func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
-	r.mu.Lock()
-	r.running = true
-	r.mu.Unlock()
+	r.Meta()
 	if err := r.deliverBacklog(sink); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ type Recorder struct {
 	meta      wait.Meta
 	processes []*traced // in the order in which they joined
 	numbers   *numbers
-	running   bool
+	described bool                    // meta was given away: what changes from then on is told by events
 	ended     bool                    // nothing can be added any longer
 	tasks     []func(wait.Sink) error // for [Recorder.Run] to do
 	joins     sync.WaitGroup          // children that are being looked at
@@ -139,11 +139,13 @@ func (r *Recorder) startClock() {
 	r.wallOffset = r.meta.Started.UnixNano() - r.meta.ClockBase
 }
 
-// Meta implements [wait.Source]. It is complete when the processes were added
-// that are to be recorded from the start.
+// Meta implements [wait.Source]. It is to be asked for when the processes were
+// added that are to be recorded from the start: those that are added later are
+// told by events.
 func (r *Recorder) Meta() *wait.Meta {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.described = true
 	return &r.meta
 }
 
@@ -182,11 +184,11 @@ func (r *Recorder) numbered(number uint32) *traced {
 }
 
 // whileRunning has Run do something with its sink, between two records. It does
-// nothing unless Run was called.
+// nothing while the recording is not described.
 func (r *Recorder) whileRunning(task func(wait.Sink) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running {
+	if r.described {
 		r.tasks = append(r.tasks, task)
 	}
 }

@@ -17,7 +17,7 @@ type Sink interface {
 // are gathered, and Run hands them on.
 type Source interface {
 	// Meta is what there is to say about the recording, complete as soon as
-	// the source is open.
+	// the source is open. What changes after it was asked for is told by events.
 	Meta() *Meta
 	// Run delivers waits and events to the sink until the context ends or
 	// nothing is left to record; neither is an error. It delivers what is left,

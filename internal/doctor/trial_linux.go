@@ -63,9 +63,10 @@ func try(features *probes.Features, mode wait.Mode, p *process.Process, use func
 	if recorder, t.err = probes.Open(probes.Options{Features: features, Mode: mode}); t.err != nil {
 		return t
 	}
-	t.plan, t.unmeasured = recorder.Meta().Probes, maps.Clone(recorder.Meta().Unmeasured)
 	var target *wait.Target
-	if target, t.err = recorder.Add(p, probes.TargetOptions{}); t.err == nil {
+	target, t.err = recorder.Add(p, probes.TargetOptions{})
+	t.plan, t.unmeasured = recorder.Meta().Probes, maps.Clone(recorder.Meta().Unmeasured)
+	if t.err == nil {
 		maps.Copy(t.unmeasured, target.Unmeasured)
 		t.seen, t.err = use(recorder)
 	}

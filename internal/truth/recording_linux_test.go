@@ -337,7 +337,10 @@ func TestTwoLinesOfOneFunctionStayTwo(t *testing.T) {
 		t.Fatalf("main.ask waits at %d lines, want 2: %v", len(lengths), lengths)
 	}
 	quick, slow := lengths[did["quick_line"]], lengths[did["slow_line"]]
-	if len(quick) == 0 || len(slow) == 0 || slices.Min(slow) < 19*time.Millisecond || slices.Min(quick) > 19*time.Millisecond {
+	// The program has the slow one's answer come after 20 ms. A goroutine that
+	// loses its CPU before it parks waits less; it is not the other line that does.
+	const between = 10 * time.Millisecond
+	if len(quick) == 0 || len(slow) == 0 || slices.Min(slow) < between || slices.Min(quick) > between {
 		t.Errorf("line %s waited %v, line %s %v", did["quick_line"], quick, did["slow_line"], slow)
 	}
 }
