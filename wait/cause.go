@@ -39,7 +39,10 @@ func (c Cause) String() string {
 	return string(c.Kind)
 }
 
-// Explanation is what the blocked part of a wait was for.
+// Explanation is what a wait was for.
 type Explanation struct {
-	Causes []Cause // they add up to the blocked part
+	// Causes are what the blocked part was for in the end. They add up to it.
+	Causes []Cause
+	// Thing is what the goroutine itself waited for.
+	Thing Thing
 }

@@ -177,8 +177,8 @@ type Wait struct {
 	StartedBefore bool   // parked before the recording began: Total is a lower bound
 	Count         uint64 // 1, or a sample's weight
 
-	// Explanation says what the blocked part was for. A report's explanation
-	// fills it in, and does not keep it; nil before that. It is not recorded.
+	// Explanation says what the wait was for. A report's explanation fills it in,
+	// and does not keep it; nil before that. It is not recorded.
 	Explanation *Explanation
 
 	StartFunc string // the function that the goroutine was started with
