@@ -46,6 +46,7 @@ func sampleWaits() []wait.Wait {
 		Total: 100, Network: 50, Netpoll: 0, Blocked: 7, Sched: 43, Idle: 20, Answered: 60,
 		Process: process, Goid: 17, Reason: wait.ReasonIO,
 		WakerGoid: 18, WakerPID: 4172, WakerLine: "/srv/main.go:90",
+		ByTimer: true, Preempted: 8, WakerPreempted: 0, WakerStarted: 3, WakerParentGoid: 2,
 		ParentGoid: 1, CreatorLine: "/srv/main.go:12", Labels: "tenant=a;route=/cart",
 		Op: wait.OpRead, Outcome: wait.OutcomeReady, FD: 9, Proto: "tcp", Role: wait.RoleDialed,
 		Local: "10.0.0.3:41000", Peer: "10.0.0.7:5432",

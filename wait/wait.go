@@ -141,14 +141,29 @@ type Wait struct {
 	// Answered is, for a read of an accepted socket, the time from the request
 	// being readable to the first send of its answer.
 	Answered time.Duration
+	// Preempted is the time for which the goroutine was runnable but did not run,
+	// from the end of its last wait, or its start, to this park.
+	Preempted time.Duration
 
 	Process *Process
 	Goid    uint64 // 0 when not known
 	Reason  string // in the runtime's own words
 
-	WakerGoid   uint64 // who made it runnable; 0 when not known or no goroutine
-	WakerPID    int32  // the process of that one; 0 when not known
-	WakerLine   string // "file:line" where it was; empty when not known
+	// ByTimer: a timer ended the wait. It ran on no goroutine, on one that used a
+	// channel that it sends on, or on one of its own (time.AfterFunc, a context's
+	// deadline); the waker is that one.
+	ByTimer   bool
+	WakerGoid uint64 // who made it runnable; 0 when not known or no goroutine
+	WakerPID  int32  // the process of that one; 0 when not known
+	WakerLine string // "file:line" where it was; empty when not known
+	// WakerPreempted is the time for which the waker was runnable but did not
+	// run, from the end of its last wait, or its start, to this wake-up.
+	WakerPreempted time.Duration
+	// WakerStarted is the time from Start to the first run of the waker. It is
+	// [Unmeasured] if that one ran before Start already, and if it is not known.
+	WakerStarted    time.Duration
+	WakerParentGoid uint64 // who started the waker; 0 when not known
+
 	ParentGoid  uint64 // who executed the go statement of the goroutine; 0 when not known
 	CreatorLine string // "file:line" of that statement; empty when not known
 	Labels      string // the goroutine's pprof labels, k=v joined by ";"
@@ -196,10 +211,15 @@ func Empty() Wait {
 		Sched:    Unmeasured,
 		Idle:     Unmeasured,
 		Answered: Unmeasured,
-		FD:       -1,
-		P:        -1,
-		TID:      -1,
-		Count:    1,
+
+		Preempted:      Unmeasured,
+		WakerPreempted: Unmeasured,
+		WakerStarted:   Unmeasured,
+
+		FD:    -1,
+		P:     -1,
+		TID:   -1,
+		Count: 1,
 	}
 }
 

@@ -115,7 +115,7 @@ func texts(w *wait.Wait) map[string]string {
 }
 
 func TestNothingIsKnownOfAnEmptyWait(t *testing.T) {
-	want := map[string]string{"start": "0", "count": "1", "started_before": "false"}
+	want := map[string]string{"start": "0", "count": "1", "started_before": "false", "by_timer": "false"}
 	empty := wait.Empty()
 	// Without parts all of a total is unsplit and awaited, also one that is not known.
 	got := texts(&empty)
@@ -140,7 +140,7 @@ func TestColumnsAsText(t *testing.T) {
 		"host": "web-1", "process": "shop", "pid": "4171", "goid": "9223372036854775808",
 		"op": "read", "fd": "0", "role": "dialed", "peer": "[::1]:5432", "by peer": "[::1]:5432",
 		"by cause": "network of [::1]:5432", "peer_ip": "::1",
-		"rtt": "300", "min_rtt": "0", "retransmits": "0", "p": "2", "started_before": "false", "count": "1",
+		"rtt": "300", "min_rtt": "0", "retransmits": "0", "p": "2", "started_before": "false", "by_timer": "false", "count": "1",
 		"line": "y:2", "func": "b", "stack": "a;b;c", "stack_lines": "x:1;y:2;z:3", "via": "c", "own": "a;b", "entry": "a",
 	}
 	if got := texts(w); !reflect.DeepEqual(got, want) {

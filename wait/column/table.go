@@ -104,6 +104,16 @@ func Table() []Column {
 		{Key: "cause", Header: "CAUSE", Value: Group(appendCause)},
 		{Name: "answered", Unit: Nanoseconds,
 			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Answered })},
+		{Name: "by_timer",
+			Value: Flag{At: func(w *wait.Wait) *bool { return &w.ByTimer }}},
+		{Name: "preempted", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Preempted })},
+		{Name: "waker_preempted", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.WakerPreempted })},
+		{Name: "waker_started", Unit: Nanoseconds,
+			Value: duration(func(w *wait.Wait) *time.Duration { return &w.WakerStarted })},
+		{Name: "waker_parent_goid",
+			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.WakerParentGoid }}},
 	}
 }
 
