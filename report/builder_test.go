@@ -142,8 +142,7 @@ func TestParseKeys(t *testing.T) {
 		t.Errorf("got %v, %v", keys, err)
 	}
 	_, err = report.ParseKeys("peer,port")
-	const want = `unknown key "port"; keys: cause, entry, fd, func, goroutine, host, line, local, op, outcome, own, p, peer, peer_ip, pid, ` +
-		`poller, process, proto, reason, role, stack, start, thread, via`
+	const want = `unknown key "port" (did you mean host?); for all keys see netpolltrace report --help`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

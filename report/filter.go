@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/internal/expression"
@@ -16,13 +18,42 @@ type Filter struct {
 }
 
 // NewFilter compiles an expression of --filter. Its error is one line that
-// says where it is wrong and which names there are.
+// says where it is wrong.
 func NewFilter(text string) (*Filter, error) {
-	program, err := expression.Compile(text, filterFields())
+	program, err := expression.Compile(text, filterFields(ofRecordings))
 	if err != nil {
-		return nil, fmt.Errorf("reading the filter %q: %w", text, err)
+		return nil, fmt.Errorf("reading the filter %q: %w; for all names see netpolltrace report --help", text, err)
 	}
 	return &Filter{program: program}, nil
+}
+
+// NewSnapshotFilter is [NewFilter] for goroutines that wait now, of which less is
+// known. Its error says what is.
+func NewSnapshotFilter(text string) (*Filter, error) {
+	if _, err := NewFilter(text); err != nil {
+		return nil, err
+	}
+	program, err := expression.Compile(text, filterFields(ofSnapshots))
+	if err != nil {
+		return nil, fmt.Errorf("reading the filter %q: more than is known of goroutines that wait now; names: %s", text, strings.Join(SnapshotNames(), ", "))
+	}
+	return &Filter{program: program}, nil
+}
+
+// FilterNames are the names that conditions know, sorted.
+func FilterNames() []string { return fieldNames(ofRecordings) }
+
+// SnapshotNames are the names that conditions on goroutines that wait now know,
+// sorted.
+func SnapshotNames() []string { return fieldNames(ofSnapshots) }
+
+func fieldNames(of scope) []string {
+	var names []string
+	for _, field := range filterFields(of) {
+		names = append(names, field.Name())
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Match tells whether the wait is to be counted.
@@ -31,9 +62,12 @@ func (f *Filter) Match(w *wait.Wait) (bool, error) { return f.program.Match(w) }
 // filterFields is a wait as expressions see it: the columns without the unit in
 // their names, and by the names of their keys too. A number that is not known
 // is null, a text that is not known is empty.
-func filterFields() []expression.Field[wait.Wait] {
+func filterFields(of scope) []expression.Field[wait.Wait] {
 	var fields []expression.Field[wait.Wait]
 	for _, c := range column.Table() {
+		if !of(&c) {
+			continue
+		}
 		names := []string{c.Name}
 		if c.Key != "" && c.Key != c.Name {
 			names = append(names, c.Key)

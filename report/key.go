@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/netpolltrace/netpolltrace/internal/nearest"
 	"github.com/netpolltrace/netpolltrace/wait/column"
 )
 
@@ -26,11 +27,20 @@ const (
 	KeyPoller    Key = "poller"
 )
 
+// scope is of which columns something is known.
+type scope func(*column.Column) bool
+
+// The scopes: recordings, and snapshots of goroutines that wait now.
+func ofRecordings(*column.Column) bool  { return true }
+func ofSnapshots(c *column.Column) bool { return c.Snapshot }
+
 // KeyNames are the keys of --by, sorted.
-func KeyNames() []string {
+func KeyNames() []string { return keyNames(ofRecordings) }
+
+func keyNames(of scope) []string {
 	var names []string
 	for _, c := range column.Table() {
-		if c.Key != "" {
+		if c.Key != "" && of(&c) {
 			names = append(names, c.Key)
 		}
 	}
@@ -45,11 +55,10 @@ func keyNamed(name Key) (column.Column, error) {
 			return c, nil
 		}
 	}
-	return column.Column{}, fmt.Errorf("unknown key %q; keys: %s", name, strings.Join(KeyNames(), ", "))
+	return column.Column{}, fmt.Errorf("unknown key %q%s; for all keys see netpolltrace report --help", name, nearest.Question(string(name), KeyNames()))
 }
 
-// ParseKeys reads a list of keys as --by takes it: peer,line. Its error says
-// which keys there are.
+// ParseKeys reads a list of keys as --by takes it: peer,line.
 func ParseKeys(list string) ([]Key, error) {
 	var keys []Key
 	for name := range strings.SplitSeq(list, ",") {
@@ -58,6 +67,21 @@ func ParseKeys(list string) ([]Key, error) {
 			return nil, err
 		}
 		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// ParseSnapshotKeys is [ParseKeys] for goroutines that wait now, of which less is
+// known. Its error says what is.
+func ParseSnapshotKeys(list string) ([]Key, error) {
+	known := keyNames(ofSnapshots)
+	var keys []Key
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("goroutines that wait now cannot be grouped by %q; keys: %s", name, strings.Join(known, ", "))
+		}
+		keys = append(keys, Key(name))
 	}
 	return keys, nil
 }

@@ -51,7 +51,7 @@ The exit status is 2 if nothing can be recorded.`,
 		},
 		Args: atMost(1),
 	}
-	target.add(c.Flags())
+	target.addOne(c.Flags())
 	c.Flags().StringVar(&format, "format", "text", "the `FORMAT` to print: text, json")
 	return c
 }

@@ -19,7 +19,7 @@ import (
 // dtraceFlags are the flags of dtrace.
 type dtraceFlags struct {
 	binary string
-	pid    int
+	pid    pid
 	mode   wait.Mode
 	parse  string
 	output string
@@ -49,7 +49,7 @@ verified, and what may prevent it there. On Linux use netpolltrace record.`,
 		Args: atMost(0),
 	}
 	c.Flags().StringVar(&flags.binary, "bin", "", "the executable `FILE`")
-	c.Flags().IntVarP(&flags.pid, "pid", "p", 0, "the executable of the process with this `PID`")
+	c.Flags().VarP(&flags.pid, "pid", "p", "the executable of the process with this `PID`")
 	c.Flags().Var(&choice[wait.Mode]{&flags.mode, dtraceModes, "MODE"}, "mode", "what to record: "+list(dtraceModes))
 	c.Flags().StringVar(&flags.parse, "parse", "", "make a recording of this `OUTPUT` of the script; - is stdin")
 	c.Flags().StringVarP(&flags.output, "output", "o", "", "the recording `FILE` to write; - is stdout")
@@ -65,7 +65,7 @@ func (f *dtraceFlags) run(ctx context.Context) error {
 	case f.parse != "" && f.output == "":
 		return errors.New("--parse makes a recording: say into which file with -o FILE")
 	case f.pid != 0:
-		path, err := exePath(f.pid)
+		path, err := exePath(int(f.pid))
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ import (
 type explainOptions struct {
 	slowest int
 	filter  string
-	at      time.Duration
+	at      span
 	format  string
 	output  string
 }
@@ -51,7 +51,7 @@ are those of library code that no function of the program called.`,
 	flags := c.Flags()
 	flags.IntVar(&o.slowest, "slowest", 3, "explain the `N` slowest waits")
 	flags.StringVar(&o.filter, "filter", "", "explain only waits for which this `EXPRESSION` holds; see report --help")
-	flags.DurationVar(&o.at, "at", o.at, "explain only waits that lasted at this `TIME` after the start, such as 3.2s")
+	flags.Var(&o.at, "at", "explain only waits that lasted at this `TIME` after the start, such as 3.2s")
 	flags.StringVar(&o.format, "format", "text", "the `FORMAT` to write: text, json")
 	flags.StringVarP(&o.output, "output", "o", "", "`FILE` to write; - is standard output")
 	flags.Lookup("at").DefValue = ""
@@ -68,14 +68,17 @@ func runExplain(ctx context.Context, o explainOptions, files []string) error {
 	if o.slowest < 1 {
 		return fmt.Errorf("--slowest %d explains nothing: give 1 or more", o.slowest)
 	}
-	e := &explanation{at: o.at, slowest: explain.NewSlowest(o.slowest)}
+	if err := canReport(o.output); err != nil {
+		return err
+	}
+	e := &explanation{at: time.Duration(o.at), slowest: explain.NewSlowest(o.slowest)}
 	if o.filter != "" {
 		var err error
 		if e.filter, err = report.NewFilter(o.filter); err != nil {
 			return err
 		}
 	}
-	files, err := orNewest(files)
+	files, err := inputs(files)
 	if err != nil {
 		return err
 	}
@@ -83,6 +86,9 @@ func runExplain(ctx context.Context, o explainOptions, files []string) error {
 		if err := e.read(ctx, file); err != nil {
 			return err
 		}
+	}
+	if e.at > e.lasted {
+		return fmt.Errorf("--at %v is after the end: the recording lasted %v", e.at, e.lasted.Round(time.Millisecond))
 	}
 	if o.output == "" || o.output == recording.Standard {
 		return write(os.Stdout, e, render.Options{Width: terminalWidth(os.Stdout), Color: wantsColor(os.Stdout)})
@@ -106,6 +112,7 @@ type explanation struct {
 	filter  *report.Filter // nil: the choice of the command
 	at      time.Duration  // since began; negative: at any time
 	began   time.Time      // of the first recording
+	lasted  time.Duration  // since began, up to the last that was seen
 }
 
 // read takes in a recording.
@@ -127,6 +134,7 @@ func (e *explanation) read(ctx context.Context, file string) error {
 
 // Wait implements [wait.Sink].
 func (e *explanation) Wait(w *wait.Wait) error {
+	e.reach(w.Start + int64(w.Total))
 	candidate, err := e.wanted(w)
 	if err != nil {
 		return err
@@ -136,7 +144,15 @@ func (e *explanation) Wait(w *wait.Wait) error {
 }
 
 // Event implements [wait.Sink].
-func (e *explanation) Event(*wait.Event) error { return nil }
+func (e *explanation) Event(event *wait.Event) error {
+	e.reach(event.Start)
+	return nil
+}
+
+// reach notes that the recordings last until a moment at least.
+func (e *explanation) reach(moment int64) {
+	e.lasted = max(e.lasted, time.Duration(moment-e.began.UnixNano()))
+}
 
 // wanted tells whether a wait may be among those that are shown.
 func (e *explanation) wanted(w *wait.Wait) (bool, error) {

@@ -30,6 +30,9 @@ Formats: ` + strings.Join(export.Names(), ", ") + ` (a JSON object a line).`,
   netpolltrace export checkout-20261123-221530.netpolltrace.arrows -o waits.jsonl
   netpolltrace export -o - | jq -r 'select(.sched_ns > 1e6) | .line'`,
 		RunE: func(c *cobra.Command, files []string) error {
+			if err := canReport(output); err != nil {
+				return err
+			}
 			format, err := exportFormat(formatName, output)
 			if err != nil {
 				return err
@@ -57,7 +60,7 @@ func exportFormat(name, output string) (export.Format, error) {
 func runExport(ctx context.Context, format export.Format, output string, files []string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	files, err := orNewest(files)
+	files, err := inputs(files)
 	if err != nil {
 		return err
 	}

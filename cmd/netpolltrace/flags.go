@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -83,5 +84,60 @@ func (p *percentage) Set(text string) error {
 		return fmt.Errorf("%q is not a percentage such as 5%%", text)
 	}
 	*p = percentage(value / 100)
+	return nil
+}
+
+// pids is a flag that takes PIDs, separated by commas.
+type pids []int
+
+func (p *pids) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*p)), " ", ","), "[]")
+}
+func (p *pids) Type() string { return "PID" }
+
+func (p *pids) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := parsePID(word)
+		if err != nil {
+			return err
+		}
+		*p = append(*p, n)
+	}
+	return nil
+}
+
+// pid is a flag that takes one.
+type pid int
+
+func (p *pid) String() string { return strconv.Itoa(int(*p)) }
+func (p *pid) Type() string   { return "PID" }
+
+func (p *pid) Set(text string) error {
+	n, err := parsePID(text)
+	*p = pid(n)
+	return err
+}
+
+func parsePID(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is no PID: give a number such as 4171", text)
+	}
+	return n, nil
+}
+
+// rows is a flag that takes how many rows are shown: -1 is all of them, 0 the choice
+// of whoever shows them.
+type rows int
+
+func (r *rows) String() string { return strconv.Itoa(int(*r)) }
+func (r *rows) Type() string   { return "N" }
+
+func (r *rows) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 && n != -1 {
+		return errors.New("give a number of rows from 1, or -1 for all")
+	}
+	*r = rows(n)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -32,7 +33,9 @@ func main() {
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(context.Background())
+	out := &help{to: os.Stdout}
+	root.SetOut(out)
+	err := errors.Join(root.ExecuteContext(context.Background()), out.err)
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -45,6 +48,21 @@ func run(args []string) int {
 	}
 	complain(err)
 	return statusTrouble
+}
+
+// help is where help texts go, which are written by code that takes no notice of
+// errors.
+type help struct {
+	to  io.Writer
+	err error // the first one
+}
+
+func (h *help) Write(text []byte) (int, error) {
+	n, err := h.to.Write(text)
+	if err != nil && h.err == nil {
+		h.err = fmt.Errorf("printing the help: %w", err)
+	}
+	return n, err
 }
 
 // complain prints an error as one line.

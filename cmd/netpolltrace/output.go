@@ -15,22 +15,33 @@ import (
 // writeFile makes a file of what write writes, and puts it where an older one
 // may be. It is written beside it and renamed when it is complete, so that nobody
 // sees half of it, and the old one stays if that fails. Like a recording it is
-// for its owner only.
+// for its owner only, unless the old one was for others too.
 func writeFile(path string, write func(io.Writer) error) error {
-	if err := replaceable(path); err != nil {
+	permissions, err := replaceable(path)
+	if err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".netpolltrace-*")
 	if err != nil {
 		return fmt.Errorf("creating %s: %w", path, err)
 	}
-	if err := errors.Join(ownBySudo(file), write(file), file.Close()); err != nil {
+	if err := errors.Join(file.Chmod(permissions), ownBySudo(file), write(file), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
 		return errors.Join(fmt.Errorf("replacing %s: %w", path, err), os.Remove(file.Name()))
 	}
 	return nil
+}
+
+// canReport refuses what [writeFile] could not write, before there is something to
+// write.
+func canReport(path string) error {
+	if path == "" || path == recording.Standard {
+		return nil
+	}
+	_, err := replaceable(path)
+	return err
 }
 
 // ownBySudo gives a file to the user who called sudo, if somebody did.
@@ -42,19 +53,30 @@ func ownBySudo(file *os.File) error {
 	return file.Chown(owner.UID, owner.GID)
 }
 
-// replaceable refuses what a file cannot be put in place of. A link is not
-// followed: where several users write, it may be another's and lead anywhere.
-func replaceable(path string) error {
+// private are the permissions of a file that was not there before.
+const private fs.FileMode = 0o600
+
+// replaceable returns the permissions for a file in a place, and refuses what a
+// file cannot be put in place of. A link is not followed: where several users
+// write, it may be another's and lead anywhere.
+func replaceable(path string) (fs.FileMode, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			return 0, fmt.Errorf("creating %s: %w", path, err)
+		}
+		return private, nil
 	case err != nil:
-		return fmt.Errorf("writing %s: %w", path, err)
+		return 0, fmt.Errorf("writing %s: %w", path, err)
+	case info.IsDir():
+		return 0, fmt.Errorf("%s is a folder: name a file in it", path)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return 0, fmt.Errorf("%s is a symbolic link, which is not followed: name the file that it leads to", path)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file: choose another name, or - for standard output", path)
+		return 0, fmt.Errorf("%s is not a regular file: give -o - and redirect standard output to it", path)
 	}
-	return nil
+	return info.Mode().Perm(), nil
 }
 
 // sudoOwner is the user who called sudo: files are theirs. It is nil where

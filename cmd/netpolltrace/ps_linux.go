@@ -17,14 +17,18 @@ import (
 
 func newPs() *cobra.Command {
 	var target targetFlags
-	var o reportOptions
+	o := reportOptions{snapshot: true}
 	c := &cobra.Command{
 		Use:   "ps -p PID,... | --name NAME",
 		Short: "Print which goroutines wait now, and on what",
 		Long: `Prints which goroutines of Go programs wait now, on what, and where, grouped by
 reason, peer and stack; system calls too. It reads the programs' memory from
 outside: without BPF, without stopping anything, and with no more rights than ptrace
-requires, which the programs' own user has on most machines.`,
+requires, which the programs' own user has on most machines.
+
+--by and --filter take what is known of a goroutine that waits now; how long it has
+waited already is not:
+` + wordList(report.SnapshotNames()),
 		Example: `  netpolltrace ps -p 4171
   netpolltrace ps --name checkout-api --by peer
   netpolltrace ps -p 4171 --filter 'reason == "syscall"'`,
@@ -40,7 +44,7 @@ requires, which the programs' own user has on most machines.`,
 	}
 	target.add(c.Flags())
 	c.Flags().StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default reason,peer,stack)")
-	c.Flags().IntVar(&o.top, "top", 0, "show `N` rows; -1: all (default 20)")
+	c.Flags().Var(&o.top, "top", "show `N` rows; -1: all (default 20)")
 	c.Flags().StringVar(&o.filter, "filter", "", "show only goroutines for which this `EXPRESSION` holds")
 	return c
 }

@@ -65,7 +65,7 @@ func newRecordingRun(flags *recordingFlags, names []string, show bool) (*recordi
 	if err := r.chooseOutput(names, show); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(canRecord(r.file), canReport(r.out)); err != nil {
+	if err := canRecord(r.file); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -83,6 +83,9 @@ func (r *recordingRun) chooseOutput(names []string, show bool) error {
 	case output == recording.Standard || filepath.Ext(output) == filepath.Ext(recording.Extension):
 		r.file = output
 	default:
+		if err := errors.Join(canReport(output), canCreateIn(filepath.Dir(output))); err != nil {
+			return err
+		}
 		format, err := render.ByPath(output)
 		if err != nil {
 			return fmt.Errorf("%w %s (the recording itself)", err, filepath.Ext(recording.Extension))
@@ -126,14 +129,6 @@ func canRecord(path string) error {
 		return fmt.Errorf("%s exists: choose another name or remove it", path)
 	}
 	return canCreateIn(filepath.Dir(path))
-}
-
-// canReport refuses likewise what no report can be written to.
-func canReport(path string) error {
-	if path == "" || path == recording.Standard {
-		return nil
-	}
-	return errors.Join(replaceable(path), canCreateIn(filepath.Dir(path)))
 }
 
 func canCreateIn(folder string) error {

@@ -30,8 +30,10 @@ type reportOptions struct {
 	filter string
 	value  string
 	output string
-	top    int
+	top    rows
 	idle   bool
+	// snapshot: it is about goroutines that wait now.
+	snapshot bool
 }
 
 func newReport() *cobra.Command {
@@ -47,9 +49,9 @@ Keys for --by:
 ` + wordList(report.KeyNames()) + `
 Orders for --sort, the largest first:
 ` + wordList(report.OrderNames()) + `
---filter takes conditions such as total > 2ms && peer == "db:5432" on the times
-total, awaited, network, netpoll, blocked, sched, idle and unsplit, on rtt and
-retransmits, and on what --by takes. A condition on a time that was not measured is false.`,
+--filter takes conditions such as total > 2ms && peer == "db:5432". One on a time
+that was not measured is false. Names for --filter:
+` + wordList(report.FilterNames()),
 		Example: `  netpolltrace report
   netpolltrace report checkout-20261123-221530.netpolltrace.arrows --by goroutine --top 10
   netpolltrace report --filter 'total > 2ms && peer == "db:5432"'
@@ -60,7 +62,7 @@ retransmits, and on what --by takes. A condition on a time that was not measured
 	flags.StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default peer,line)")
 	flags.StringVar(&o.format, "format", "", "the `FORMAT` to write: "+formatNames()+" (default table)")
 	flags.StringVar(&o.sort, "sort", "", "the `ORDER` of the rows (default total)")
-	flags.IntVar(&o.top, "top", 0, "show `N` rows; -1: all (default 20 for people, all for programs)")
+	flags.Var(&o.top, "top", "show `N` rows; -1: all (default 20 for people, all for programs)")
 	flags.StringVar(&o.filter, "filter", "", "count only waits for which this `EXPRESSION` holds")
 	flags.StringVar(&o.value, "value", "", "the `PART` that a folded stack weighs: total, network, netpoll, blocked, sched (default total)")
 	flags.BoolVar(&o.idle, "idle", false, "show idle time too")
@@ -71,6 +73,9 @@ retransmits, and on what --by takes. A condition on a time that was not measured
 func runReport(ctx context.Context, o reportOptions, files []string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
+	if err := canReport(o.output); err != nil {
+		return err
+	}
 	format, err := chooseFormat(o)
 	if err != nil {
 		return err
@@ -79,7 +84,7 @@ func runReport(ctx context.Context, o reportOptions, files []string) error {
 	if err != nil {
 		return err
 	}
-	if files, err = orNewest(files); err != nil {
+	if files, err = inputs(files); err != nil {
 		return err
 	}
 	for _, file := range files {
@@ -90,16 +95,35 @@ func runReport(ctx context.Context, o reportOptions, files []string) error {
 	return r.print(o.output)
 }
 
-// orNewest is the newest recording of this folder where no file is named.
-func orNewest(files []string) ([]string, error) {
-	if len(files) > 0 {
-		return files, nil
+// inputs are the recordings to read: the newest of this folder where none is named.
+// One that is named twice is refused, since its waits would count twice.
+func inputs(files []string) ([]string, error) {
+	if len(files) == 0 {
+		newest, err := recording.Latest(".")
+		if err != nil {
+			return nil, err
+		}
+		return []string{newest}, nil
 	}
-	newest, err := recording.Latest(".")
-	if err != nil {
-		return nil, err
+	for i, file := range files {
+		for _, earlier := range files[:i] {
+			if sameFile(earlier, file) {
+				return nil, fmt.Errorf("%s and %s are the same recording: name it once", earlier, file)
+			}
+		}
 	}
-	return []string{newest}, nil
+	return files, nil
+}
+
+// sameFile tells whether two paths lead to one file. Whether a file is there at all
+// shows when it is opened.
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 func chooseFormat(o reportOptions) (render.Format, error) {
@@ -148,6 +172,9 @@ type reporter struct {
 }
 
 func newReporter(format render.Format, o reportOptions) (*reporter, error) {
+	if o.value != "" && !format.Weighs {
+		return nil, fmt.Errorf("--value is what a folded stack weighs: format %s has no use for it", format.Name)
+	}
 	finder, err := findings.NewCollector()
 	if err != nil {
 		return nil, err
@@ -156,13 +183,17 @@ func newReporter(format render.Format, o reportOptions) (*reporter, error) {
 		By: format.By, Sort: cmp.Or(o.sort, format.Sort), Idle: o.idle, FDs: format.FDs, Finder: finder,
 		Explain: func(next wait.Sink) report.Explainer { return explain.NewStage(next) },
 	}
+	parseKeys, newFilter := report.ParseKeys, report.NewFilter
+	if o.snapshot {
+		parseKeys, newFilter = report.ParseSnapshotKeys, report.NewSnapshotFilter
+	}
 	if o.by != "" {
-		if options.By, err = report.ParseKeys(o.by); err != nil {
+		if options.By, err = parseKeys(o.by); err != nil {
 			return nil, err
 		}
 	}
 	if o.filter != "" {
-		if options.Filter, err = report.NewFilter(o.filter); err != nil {
+		if options.Filter, err = newFilter(o.filter); err != nil {
 			return nil, err
 		}
 	}
@@ -170,7 +201,7 @@ func newReporter(format render.Format, o reportOptions) (*reporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reporter{Builder: builder, format: format, options: render.Options{Top: o.top, Value: o.value}}, nil
+	return &reporter{Builder: builder, format: format, options: render.Options{Top: int(o.top), Value: o.value}}, nil
 }
 
 // read takes in a recording.

@@ -14,13 +14,19 @@ import (
 
 // targetFlags say which processes a command is about.
 type targetFlags struct {
-	pids  []int
+	pids  pids
 	names []string
 }
 
 func (t *targetFlags) add(flags *pflag.FlagSet) {
-	flags.IntSliceVarP(&t.pids, "pid", "p", nil, "the process with this `PID`; several are separated by commas")
+	flags.VarP(&t.pids, "pid", "p", "the process with this `PID`; several are separated by commas")
 	flags.StringArrayVar(&t.names, "name", nil, "all processes that run the program of this `NAME`; may be given several times")
+}
+
+// addOne is add for a command that is about one process.
+func (t *targetFlags) addOne(flags *pflag.FlagSet) {
+	flags.VarP(&t.pids, "pid", "p", "the process with this `PID`")
+	flags.StringArrayVar(&t.names, "name", nil, "the process that runs the program of this `NAME`")
 }
 
 var errNoProcess = errors.New("no process is given: use -p PID or --name NAME")

@@ -33,8 +33,9 @@ var rows = []boundary{
 	// What was recorded: nothing here knows where waits come from.
 	{folder: "recording", ours: "wait wait/column", portable: true},
 	{folder: "explain", ours: "internal/recent wait", portable: true},
-	{folder: "internal/expression", portable: true},
-	{folder: "report", ours: "internal/expression wait wait/column", portable: true},
+	{folder: "internal/nearest", portable: true},
+	{folder: "internal/expression", ours: "internal/nearest", portable: true},
+	{folder: "report", ours: "internal/expression internal/nearest wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
 	{folder: "report/render", ours: "explain internal/safejson report wait", portable: true},
 	{folder: "export", ours: "internal/safejson wait wait/column", portable: true},

@@ -25,6 +25,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
+
+	"github.com/netpolltrace/netpolltrace/internal/nearest"
 )
 
 // Bounds of an expression. One that a person writes stays far below them.
@@ -40,6 +42,9 @@ type Field[E any] struct {
 	nullable bool
 	get      func(*E) any // nil is null
 }
+
+// Name is what conditions call the field.
+func (f *Field[E]) Name() string { return f.name }
 
 // value is what a field can be.
 type value interface {
@@ -74,7 +79,7 @@ type Program[E any] struct {
 }
 
 // Compile compiles text, which may name the fields. Its error is one line that
-// says where the text is wrong and which names there are.
+// says where the text is wrong, and for an unknown name which others are like it.
 func Compile[E any](text string, fields []Field[E]) (*Program[E], error) {
 	if len(text) > maxLength {
 		return nil, fmt.Errorf("the expression is %d bytes long: shorten it to %d", len(text), maxLength)
@@ -189,7 +194,7 @@ func (g *guard) Visit(node *ast.Node) {
 			g.compare(node, n)
 		}
 	case *ast.VariableDeclaratorNode, *ast.SequenceNode, *ast.PredicateNode, *ast.MapNode, *ast.MemberNode:
-		g.refuse(*node, "only conditions on the names below are understood here")
+		g.refuse(*node, "only conditions on what waits have are understood here")
 	}
 }
 
@@ -266,12 +271,43 @@ func explain(err error, source rewritten, names []string) error {
 		where = fmt.Sprintf("column %d: ", source.column(at.Column)+1)
 		message = at.Message
 	}
+	return errors.New(where + plain(message, names))
+}
+
+// plain says in the words of conditions what the compiler says in its own.
+func plain(message string, names []string) string {
 	message = strings.ReplaceAll(message, "time.Duration", "duration")
+	for _, w := range wordings {
+		if strings.HasPrefix(message, w.compiler) {
+			return w.ours
+		}
+	}
+	if name, ok := strings.CutPrefix(message, "unknown name "); ok {
+		return message + nearest.Question(name, names)
+	}
+	if token, ok := strings.CutPrefix(message, "unexpected token "); ok {
+		return tokenText(token) + " is not expected here: conditions are joined by && or ||, and texts are in quotes"
+	}
 	if strings.Contains(message, "mismatched types") && strings.Contains(message, "duration") {
 		message += ", a duration needs a unit, as in 5ms"
 	}
-	slices.Sort(names)
-	return fmt.Errorf("%s%s; names: %s", where, message, strings.Join(names, ", "))
+	return message
+}
+
+// wordings are messages of the compiler that say little to somebody who has
+// written a condition, by their beginnings.
+var wordings = []struct{ compiler, ours string }{
+	{"unexpected token EOF", "something is missing at the end"},
+	{`unexpected token Operator("=")`, "one = compares nothing: write =="},
+	{"literal not terminated", "the text has no closing quote"},
+	{"expected bool", "this is no condition: compare it with something, as in total > 2ms"},
+	{"non-bool expression", "this is no condition: compare it with something, as in total > 2ms"},
+}
+
+// tokenText is what the compiler calls Bracket(")"), as it was written.
+func tokenText(token string) string {
+	_, text, _ := strings.Cut(token, "(")
+	return strings.TrimSuffix(text, ")")
 }
 
 func firstLine(err error) string {

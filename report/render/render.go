@@ -38,7 +38,9 @@ type Format struct {
 	// Sort is the order that suits the format; empty leaves it to the report.
 	Sort string
 	// FDs tells that the format names the descriptors of open waits.
-	FDs    bool
+	FDs bool
+	// Weighs tells that the format has a use for [Options.Value].
+	Weighs bool
 	Render func(io.Writer, *report.Report, Options) error
 }
 
@@ -49,7 +51,7 @@ func Formats() []Format {
 		{Name: "markdown", Extensions: []string{".md"}, Render: renderMarkdown},
 		{Name: "json", Extensions: []string{".json"}, Render: renderJSON},
 		{Name: "csv", Extensions: []string{".csv"}, Render: renderCSV},
-		{Name: "folded", Extensions: []string{".folded"}, By: []report.Key{report.KeyStack}, Render: renderFolded},
+		{Name: "folded", Extensions: []string{".folded"}, By: []report.Key{report.KeyStack}, Weighs: true, Render: renderFolded},
 		{Name: "open", By: []report.Key{report.KeyReason, report.KeyPeer, report.KeyStack}, Sort: "open", FDs: true, Render: renderOpen},
 	}
 }

@@ -24,6 +24,8 @@ type Column struct {
 	Required bool
 	// NeverNull: each row of a recording has it, events too.
 	NeverNull bool
+	// Snapshot: it is known of a goroutine that waits now, without a recording.
+	Snapshot bool
 
 	// Key is what --by calls it; empty if waits are not grouped by it.
 	// Conditions understand this name, too.
