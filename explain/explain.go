@@ -34,8 +34,10 @@ type Explainer struct {
 	causes     causes
 	sched      causeID // of a wait that a goroutine ended
 	goroutines goroutines[goroutine]
+	things     things
 
-	pieces []piece // scratch of one wait
+	thing  wait.Thing // that the last wait was for
+	pieces []piece    // scratch of one wait
 	sums   []wait.Cause
 	stats  Stats
 }
@@ -61,6 +63,8 @@ type goroutine struct {
 
 	ran    lineCause // before its last wait
 	waking lineCause // when it ended another's wait
+
+	lately lately
 }
 
 // lineCause is the cause of running at a line, kept since most follow the same.
@@ -71,7 +75,7 @@ type lineCause struct {
 
 // New makes an Explainer.
 func New() *Explainer {
-	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines)}
+	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines), things: newThings()}
 	e.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched})
 	return e
 }
@@ -88,17 +92,25 @@ func (e *Explainer) Stats() Stats {
 // without a blocked part.
 func (e *Explainer) Wait(w *wait.Wait) []wait.Cause {
 	if w.Kind != wait.KindWait {
+		e.thing = e.things.of(w, nil, nil, nil)
 		return nil
 	}
 	e.pieces = e.pieces[:0]
+	var waker, g *goroutine
 	if w.Blocked > 0 {
-		e.explain(w)
+		waker = e.explain(w)
 	}
 	if w.Goid != 0 && !e.withoutWakers {
-		e.remember(w)
+		g = e.remember(w)
 	}
-	return e.sum()
+	causes := e.sum()
+	e.thing = e.things.of(w, g, waker, causes)
+	return causes
 }
+
+// Thing is what the goroutine itself waited for in the wait that was taken in
+// last.
+func (e *Explainer) Thing() wait.Thing { return e.thing }
 
 // sum adds up the pieces of a wait by cause.
 func (e *Explainer) sum() []wait.Cause {
@@ -129,13 +141,14 @@ func (e *Explainer) counted(i int) bool {
 	return false
 }
 
-// explain finds out what the blocked part of a wait was for.
-func (e *Explainer) explain(w *wait.Wait) {
+// explain finds out what the blocked part of a wait was for. It returns who ended
+// it, nil where nothing is known of that one.
+func (e *Explainer) explain(w *wait.Wait) *goroutine {
 	from := w.Start
 	to := from + int64(w.Blocked)
 	if w.WakerGoid == 0 || w.WakerGoid == w.Goid {
 		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(wait.Cause{Kind: withoutWaker(w)})})
-		return
+		return nil
 	}
 	waker := e.goroutines.find(w.Process, w.WakerGoid)
 	var waking *lineCause
@@ -147,6 +160,7 @@ func (e *Explainer) explain(w *wait.Wait) {
 	if from < to {
 		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.running(waking, w.WakerLine)})
 	}
+	return waker
 }
 
 // withoutWaker is what ends a wait that no goroutine ended.
@@ -160,8 +174,8 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 	return wait.CauseUnknown
 }
 
-// remember adds the wait to the history of its goroutine.
-func (e *Explainer) remember(w *wait.Wait) {
+// remember adds the wait to the history of its goroutine, and returns that one.
+func (e *Explainer) remember(w *wait.Wait) *goroutine {
 	g := e.goroutines.findOrAdd(w.Process, w.Goid)
 	if !g.started() {
 		g.start(w.Start)
@@ -191,6 +205,7 @@ func (e *Explainer) remember(w *wait.Wait) {
 		g.add(resumed, g.sched)
 	}
 	g.add(resumed, unknownCause)
+	return g
 }
 
 // running is the cause of running at a line. The goroutine's last one is kept in
@@ -239,6 +254,7 @@ func seesWakers(mode wait.Mode) bool { return mode != wait.ModeIO && mode != wai
 // Wait implements [wait.Sink].
 func (s *Stage) Wait(w *wait.Wait) error {
 	s.explanation.Causes = s.explainer.Wait(w)
+	s.explanation.Thing = s.explainer.Thing()
 	w.Explanation = &s.explanation
 	return s.next.Wait(w)
 }

@@ -265,10 +265,16 @@ func BenchmarkExplainer(b *testing.B) {
 	for _, goroutines := range []int{10, 1000, 10_000} {
 		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
 			e := explain.New()
+			stacks := make([]*wait.Stack, 100) // which many goroutines share
+			for i := range stacks {
+				stacks[i] = at("main.go", uint64(i))
+			}
 			waits := make([]*wait.Wait, 0, 2*goroutines)
 			for g := range goroutines {
 				reader := network(uint64(2*g+1), 0, 9*ms, ms/10, ms/10, fmt.Sprintf("peer-%d:80", g%20))
-				waits = append(waits, reader, blocked(uint64(2*g+2), 0, 10*ms, uint64(2*g+1)))
+				caller := blocked(uint64(2*g+2), 0, 10*ms, uint64(2*g+1))
+				reader.Stack, caller.Stack = stacks[g%len(stacks)], stacks[(g+1)%len(stacks)]
+				waits = append(waits, reader, caller)
 			}
 			b.ReportAllocs()
 			i, at := 0, int64(0)

@@ -48,7 +48,7 @@ func (t Thing) String() string {
 	case t.Kind == ThingPool && t.Peer != "":
 		return "pool of " + t.Peer
 	case t.Kind == ThingPool && t.Name != "":
-		return "pool of " + t.Name
+		return "pool (" + t.Name + ")"
 	case t.Kind == ThingDial && t.Peer != "":
 		return "connecting to " + t.Peer
 	case t.Peer != "":

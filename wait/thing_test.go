@@ -7,7 +7,7 @@ func TestNamesOfThings(t *testing.T) {
 		"db:5432":               {Kind: ThingReply, Peer: "db:5432"},
 		"connecting to db:5432": {Kind: ThingDial, Peer: "db:5432"},
 		"pool of db:5432":       {Kind: ThingPool, Name: "database/sql", Peer: "db:5432"},
-		"pool of database/sql":  {Kind: ThingPool, Name: "database/sql"},
+		"pool (database/sql)":   {Kind: ThingPool, Name: "database/sql"},
 		"pool":                  {Kind: ThingPool},
 		"lock":                  {Kind: ThingLock, HeldBy: "a.go:7"},
 		"timer":                 {Kind: ThingTimer},
