@@ -129,10 +129,11 @@ func (s *Source) describe() error {
 		wait.PartPoller:  "the scripts do not tell who polled",
 	}
 	maps.Copy(lacks, script.Unmeasured)
+	modules := b.Modules()
 	s.meta = &wait.Meta{
 		Targets: []wait.Target{{
 			Exe: s.config.Exe, PID: int(s.config.Process.PID), Go: b.GoVersion, BuildID: b.BuildID,
-			Args: s.config.Args, Mode: s.stream.mode,
+			Args: s.config.Args, Modules: &modules, Mode: s.stream.mode,
 		}},
 		Host: s.config.Host, Kernel: s.config.Kernel, Arch: b.Arch, Tool: s.config.Tool,
 		Probes: script.Probes, Unverified: platforms[b.OS].unverified, Started: s.stream.started(), ClockBase: s.stream.joiner.began, Unmeasured: lacks,

@@ -68,7 +68,10 @@ func (r *Recorder) lookOver(p *process.Process, options TargetOptions) (*traced,
 		return nil, fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)
 	}
 	t := &traced{binary: binary, identity: &wait.Process{Host: r.options.Host, Name: p.Name, PID: int32(p.PID)}}
-	t.meta = wait.Target{Exe: p.Exe, PID: p.PID, Go: binary.GoVersion, BuildID: binary.BuildID, Args: options.Args}
+	modules := binary.Modules()
+	t.meta = wait.Target{
+		Exe: p.Exe, PID: p.PID, Go: binary.GoVersion, BuildID: binary.BuildID, Args: options.Args, Modules: &modules,
+	}
 	t.adoption.epfd = -1
 	if t.target, err = NewTarget(binary.Binary, p); err != nil {
 		err = fmt.Errorf("process %d (%s): %w", p.PID, p.Name, err)

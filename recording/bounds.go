@@ -107,8 +107,20 @@ func boundedTarget(t wait.Target) wait.Target {
 	t.Exe, t.Go, t.BuildID = left.text(t.Exe), left.text(t.Go), left.text(t.BuildID)
 	t.Mode = wait.Mode(left.text(string(t.Mode)))
 	t.Unmeasured = left.reasons(t.Unmeasured)
+	t.Modules = left.modules(t.Modules)
 	t.Args = left.list(t.Args)
 	return t
+}
+
+// modules is as much of what an executable was made of as there is room for: the
+// program's own first.
+func (r *room) modules(m *wait.Modules) *wait.Modules {
+	if m == nil {
+		return nil
+	}
+	return &wait.Modules{
+		MainPackage: r.text(m.MainPackage), GOROOT: r.text(m.GOROOT), Own: r.list(m.Own), Libraries: r.list(m.Libraries),
+	}
 }
 
 // boundedChange is a change whose target has texts that a file can hold.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ func longTarget(c string) *wait.Target {
 	for range 100 {
 		t.Args = append(t.Args, text)
 	}
+	t.Modules = &wait.Modules{Own: t.Args, Libraries: t.Args, MainPackage: text, GOROOT: text}
 	return t
 }
 
@@ -70,8 +72,7 @@ func TestMetadataStaysBelowTheLimitOfReaders(t *testing.T) {
 // What is short stays as it is.
 func TestBoundsLeaveMetadataAlone(t *testing.T) {
 	meta := sampleMeta()
-	before := fmt.Sprintf("%+v", *meta)
-	if after := fmt.Sprintf("%+v", *boundedMeta(meta)); after != before {
-		t.Errorf("bounded:\n%s\nwas\n%s", after, before)
+	if bounded := boundedMeta(meta); !reflect.DeepEqual(bounded, meta) {
+		t.Errorf("bounded:\n%+v\nwas\n%+v", bounded, meta)
 	}
 }

@@ -19,6 +19,10 @@ func sampleMeta() *wait.Meta {
 		Targets: []wait.Target{{
 			Exe: "/srv/shop/checkout-api", PID: 4171, Go: "go1.26.8", BuildID: "abc/def",
 			GOMAXPROCS: 16, Args: []string{"-db", "10.0.0.7:5432"}, Mode: wait.ModeIO,
+			Modules: &wait.Modules{
+				Own: []string{"example.org/checkout"}, Libraries: []string{"github.com/redis/go-redis/v9"},
+				MainPackage: "example.org/checkout/cmd/api", GOROOT: "/usr/local/go/src/",
+			},
 			Unmeasured: map[wait.Part]string{wait.PartOutcome: "inlined elsewhere"},
 		}, {
 			Exe: "/srv/shop/worker", PID: 4172, Go: "go1.25.5", Mode: wait.ModeAll,

@@ -11,18 +11,18 @@ import (
 )
 
 // Modules is what an executable says it was made of. The paths are those of Go
-// modules, or of folders of packages.
+// modules, or of folders of packages. The names in JSON are those of a recording.
 type Modules struct {
 	// Own are the program's own: the main module, and those that were built from
 	// a folder (version "(devel)": a workspace's, or replaced by a local path).
-	Own []string
+	Own []string `json:"own,omitempty"`
 	// Libraries are the others.
-	Libraries []string
+	Libraries []string `json:"libraries,omitempty"`
 	// MainPackage is the import path of the main package; empty when not known.
-	MainPackage string
+	MainPackage string `json:"main_package,omitempty"`
 	// GOROOT is the folder of the standard library's sources, with a slash at
 	// its end, as the compiler recorded it; empty when paths were trimmed.
-	GOROOT string
+	GOROOT string `json:"goroot,omitempty"`
 }
 
 // Owner is whose code a function is.

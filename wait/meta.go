@@ -69,6 +69,9 @@ type Target struct {
 	BuildID    string   `json:"build_id"`       // Go's build ID; empty when it was stripped
 	GOMAXPROCS int      `json:"gomaxprocs"`     // 0 when not known
 	Args       []string `json:"args,omitempty"` // only when it was asked for
+	// Modules tell later whose code a function is ([NewCode]); nil when nothing is
+	// known of them.
+	Modules *Modules `json:"modules,omitempty"`
 	// Mode is the one in which its recording began; changes are events
 	// ([ModeChange]).
 	Mode Mode `json:"mode"`

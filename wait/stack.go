@@ -116,6 +116,19 @@ func via(frames []Frame, owners []Owner) string {
 	return ""
 }
 
+// Caller is the innermost function of the stack that does not just wait on behalf
+// of whoever called it, as the Accept of a listener does. It is empty where there
+// is none.
+func (s *Stack) Caller() string {
+	for _, function := range slices.Backward(strings.Split(s.Funcs, separator)) {
+		pkg := PackagePath(function)
+		if pkg != "" && !plumbing[pkg] && !below("internal", pkg) && !strings.HasSuffix(function, ".Accept") {
+			return function
+		}
+	}
+	return ""
+}
+
 // separator stands between the frames of a folded stack.
 const separator = ";"
 

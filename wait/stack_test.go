@@ -128,3 +128,15 @@ func TestAStackOwnedOtherwise(t *testing.T) {
 		t.Errorf("\n got %+v\nwant %+v", *owned, want)
 	}
 }
+
+func TestWhoCalledAccept(t *testing.T) {
+	for funcs, want := range map[string]string{
+		"main.main;net/http.(*Server).Serve;net.(*TCPListener).Accept;internal/poll.(*FD).Accept":         "net/http.(*Server).Serve",
+		"main.main;main.serve;golang.org/x/net/netutil.(*limitListener).Accept;net.(*TCPListener).Accept": "main.serve",
+		"net.(*TCPListener).Accept;runtime.gopark":                                                        "",
+	} {
+		if got := (&Stack{Funcs: funcs}).Caller(); got != want {
+			t.Errorf("%s: %q, want %q", funcs, got, want)
+		}
+	}
+}
