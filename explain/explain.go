@@ -16,7 +16,6 @@
 package explain
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -27,19 +26,17 @@ import (
 // remembers the goroutines that waited lately (maxGoroutines). It is for one
 // goroutine.
 type Explainer struct {
-	// withoutWakers: no wait says which goroutine ended it, so that no history is
-	// asked for and none is kept.
-	withoutWakers bool
-
+	wakers     wakers
 	causes     causes
 	sched      causeID // of a wait that a goroutine ended
 	goroutines goroutines[goroutine]
 	things     things
+	starters   starters
 
-	thing  wait.Thing // that the last wait was for
-	pieces []piece    // scratch of one wait
-	sums   []wait.Cause
-	stats  Stats
+	pieces      []piece // scratch of one wait
+	sums        []wait.Cause
+	explanation wait.Explanation
+	stats       Stats
 }
 
 // Stats says how an Explainer got on.
@@ -52,8 +49,26 @@ type Stats struct {
 	Dropped uint64
 }
 
-// goroutine is a history, and what is looked up for it again and again.
+// goroutine is what is known of one.
 type goroutine struct {
+	position position
+	settled  bool // whether all was asked that the position follows from
+	// served is its waits, where they are a library's, since it last ended
+	// another's wait.
+	served wait.Served
+	*activity
+}
+
+// remembered is the goroutine if a wait of it is remembered, else nil.
+func (g *goroutine) remembered() *goroutine {
+	if g == nil || g.activity == nil {
+		return nil
+	}
+	return g
+}
+
+// activity is a history, and what is looked up for it again and again.
+type activity struct {
 	history
 	peer    string
 	line    string // that the causes of peer are about
@@ -76,9 +91,16 @@ type lineCause struct {
 // New makes an Explainer.
 func New() *Explainer {
 	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines), things: newThings()}
+	e.starters.accepting.Limit = maxAccepting
 	e.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched})
 	return e
 }
+
+// Begin says of which recording the next waits are.
+func (e *Explainer) Begin(meta *wait.Meta) { e.wakers.begin(meta) }
+
+// Event takes in what changes who is seen.
+func (e *Explainer) Event(event *wait.Event) { e.wakers.event(event) }
 
 // Stats says how it got on so far.
 func (e *Explainer) Stats() Stats {
@@ -87,30 +109,35 @@ func (e *Explainer) Stats() Stats {
 	return s
 }
 
-// Wait takes in the next wait and returns what its blocked part was for: the
-// causes add up to it. They are valid until the next call, and none for a wait
-// without a blocked part.
-func (e *Explainer) Wait(w *wait.Wait) []wait.Cause {
-	if w.Kind != wait.KindWait {
-		e.thing = e.things.of(w, nil, nil, nil)
-		return nil
-	}
+// Wait takes in the next wait and explains it. The result is valid until the
+// next call.
+func (e *Explainer) Wait(w *wait.Wait) *wait.Explanation {
 	e.pieces = e.pieces[:0]
-	var waker, g *goroutine
-	if w.Blocked > 0 {
-		waker = e.explain(w)
+	x := &e.explanation
+	*x = wait.Explanation{For: wait.ForBackground}
+	finished := w.Kind == wait.KindWait
+	var g, waker *goroutine
+	if w.Goid != 0 {
+		g = e.goroutines.findOrAdd(w.Process, w.Goid)
+		e.place(g, w)
 	}
-	if w.Goid != 0 && !e.withoutWakers {
-		g = e.remember(w)
+	if finished && w.WakerGoid != 0 && w.WakerGoid != w.Goid {
+		waker = e.goroutines.findOrAdd(w.Process, w.WakerGoid)
 	}
-	causes := e.sum()
-	e.thing = e.things.of(w, g, waker, causes)
-	return causes
+	if finished && w.Blocked > 0 {
+		e.explain(w, waker)
+	}
+	x.Causes = e.sum()
+	if g != nil {
+		e.relate(x, w, g, waker)
+		if finished && e.wakers.anywhere() {
+			e.remember(w, g)
+		}
+	}
+	x.Thing = e.things.of(w, g.remembered(), waker.remembered(), x.Causes)
+	x.Peer = filed(w, x)
+	return x
 }
-
-// Thing is what the goroutine itself waited for in the wait that was taken in
-// last.
-func (e *Explainer) Thing() wait.Thing { return e.thing }
 
 // sum adds up the pieces of a wait by cause.
 func (e *Explainer) sum() []wait.Cause {
@@ -141,26 +168,24 @@ func (e *Explainer) counted(i int) bool {
 	return false
 }
 
-// explain finds out what the blocked part of a wait was for. It returns who ended
-// it, nil where nothing is known of that one.
-func (e *Explainer) explain(w *wait.Wait) *goroutine {
+// explain finds out what the blocked part of a wait was for. The waker is nil where
+// no other goroutine ended it.
+func (e *Explainer) explain(w *wait.Wait, waker *goroutine) {
 	from := w.Start
 	to := from + int64(w.Blocked)
-	if w.WakerGoid == 0 || w.WakerGoid == w.Goid {
+	if waker == nil {
 		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(wait.Cause{Kind: withoutWaker(w)})})
-		return nil
+		return
 	}
-	waker := e.goroutines.find(w.Process, w.WakerGoid)
 	var waking *lineCause
-	if waker != nil {
+	if waker.activity != nil {
 		waking = &waker.waking
 		e.stats.Explained++
 		e.pieces, from = waker.between(from, to, e.pieces)
 	}
 	if from < to {
-		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.running(waking, w.WakerLine)})
+		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.running(waking, w.WakerLine, nil)})
 	}
-	return waker
 }
 
 // withoutWaker is what ends a wait that no goroutine ended.
@@ -174,25 +199,29 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 	return wait.CauseUnknown
 }
 
-// remember adds the wait to the history of its goroutine, and returns that one.
-func (e *Explainer) remember(w *wait.Wait) *goroutine {
-	g := e.goroutines.findOrAdd(w.Process, w.Goid)
-	if !g.started() {
+// remember adds the wait to the history of its goroutine.
+func (e *Explainer) remember(w *wait.Wait, g *goroutine) {
+	if g.activity == nil {
+		g.activity = new(activity)
 		g.start(w.Start)
 	}
+	own := w.Stack
+	if own != nil && own.Own == "" {
+		own = nil
+	}
 	line := lineOf(w)
-	g.add(w.Start, e.running(&g.ran, line))
+	g.add(w.Start, e.running(&g.ran, line, own))
 	resumed := w.Start + int64(w.Total)
 	switch {
 	case w.Blocked > 0:
 		at := w.Start
 		for _, p := range e.pieces {
 			at += int64(p.time)
-			g.add(at, p.cause)
+			g.add(at, e.causes.through(own, p.cause))
 		}
-		g.add(resumed, e.sched)
+		g.add(resumed, e.causes.through(own, e.sched))
 	case w.Network >= 0:
-		e.aboutPeer(g, w.Peer, line)
+		e.aboutPeer(g.activity, w.Peer, line, own)
 		ready := w.Start + int64(w.Network)
 		g.add(ready, g.network)
 		if w.Netpoll >= 0 {
@@ -200,75 +229,58 @@ func (e *Explainer) remember(w *wait.Wait) *goroutine {
 			g.add(resumed, g.sched)
 		}
 	case w.Sched >= 0:
-		e.aboutPeer(g, w.Peer, line)
-		g.add(resumed-int64(w.Sched), e.causes.id(wait.Cause{Kind: wait.CauseUnknown, Peer: w.Peer}))
+		e.aboutPeer(g.activity, w.Peer, line, own)
+		g.add(resumed-int64(w.Sched), e.causes.id(reachedBy(wait.Cause{Kind: wait.CauseUnknown, Peer: w.Peer}, own)))
 		g.add(resumed, g.sched)
 	}
 	g.add(resumed, unknownCause)
-	return g
 }
 
-// running is the cause of running at a line. The goroutine's last one is kept in
-// known, which is nil where the goroutine is not known.
-func (e *Explainer) running(known *lineCause, line string) causeID {
-	if known == nil {
-		return e.causes.id(wait.Cause{Kind: wait.CauseRunning, Line: line})
+// running is the cause of running at a line; own is the stack of a wait there,
+// if the line is the program's own. The goroutine's last one is kept in known,
+// which is nil where the goroutine is not known.
+func (e *Explainer) running(known *lineCause, line string, own *wait.Stack) causeID {
+	if known != nil && known.id != unknownCause && known.line == line {
+		return known.id
 	}
-	if known.id == unknownCause || known.line != line {
-		*known = lineCause{line, e.causes.id(wait.Cause{Kind: wait.CauseRunning, Line: line})}
+	id := e.causes.id(reachedBy(wait.Cause{Kind: wait.CauseRunning, Line: line}, own))
+	if known != nil {
+		*known = lineCause{line, id}
 	}
-	return known.id
+	return id
 }
 
 // aboutPeer fills in the causes of a wait for a peer.
-func (e *Explainer) aboutPeer(g *goroutine, peer, line string) {
-	if g.network != unknownCause && g.peer == peer && g.line == line {
+func (e *Explainer) aboutPeer(a *activity, peer, line string, own *wait.Stack) {
+	if a.network != unknownCause && a.peer == peer && a.line == line {
 		return
 	}
-	g.peer, g.line = peer, line
-	g.network = e.causes.id(wait.Cause{Kind: wait.CauseNetwork, Peer: peer, Line: line})
-	g.netpoll = e.causes.id(wait.Cause{Kind: wait.CauseNetpoll, Peer: peer, Line: line})
-	g.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched, Peer: peer, Line: line})
+	a.peer, a.line = peer, line
+	about := func(kind wait.CauseKind) causeID {
+		return e.causes.id(reachedBy(wait.Cause{Kind: kind, Peer: peer, Line: line}, own))
+	}
+	a.network, a.netpoll, a.sched = about(wait.CauseNetwork), about(wait.CauseNetpoll), about(wait.CauseSched)
 }
 
 // Stage explains the waits that pass it. It is a [wait.Sink], and hands all on to
 // another.
 type Stage struct {
-	explainer   *Explainer
-	explanation wait.Explanation
-	next        wait.Sink
+	*Explainer
+	next wait.Sink
 }
 
 // NewStage makes a stage before another sink.
-func NewStage(next wait.Sink) *Stage { return &Stage{explainer: New(), next: next} }
-
-// Begin says of which recording the next waits are.
-func (s *Stage) Begin(meta *wait.Meta) {
-	s.explainer.withoutWakers = len(meta.Targets) > 0 &&
-		!slices.ContainsFunc(meta.Targets, func(t wait.Target) bool { return seesWakers(t.Mode) })
-}
-
-// seesWakers tells whether a mode sees which goroutine ends a wait.
-func seesWakers(mode wait.Mode) bool { return mode != wait.ModeIO && mode != wait.ModeSample }
+func NewStage(next wait.Sink) *Stage { return &Stage{New(), next} }
 
 // Wait implements [wait.Sink].
 func (s *Stage) Wait(w *wait.Wait) error {
-	s.explanation.Causes = s.explainer.Wait(w)
-	s.explanation.Thing = s.explainer.Thing()
-	w.Explanation = &s.explanation
+	w.Explanation = s.Explainer.Wait(w)
 	return s.next.Wait(w)
 }
 
-// Event implements [wait.Sink]. A process can change its mode, or join in another.
+// Event implements [wait.Sink].
 func (s *Stage) Event(e *wait.Event) error {
-	switch d := e.Detail.(type) {
-	case *wait.ModeChange:
-		s.explainer.withoutWakers = s.explainer.withoutWakers && !seesWakers(d.Mode)
-	case *wait.TargetChange:
-		if d.Target != nil {
-			s.explainer.withoutWakers = s.explainer.withoutWakers && !seesWakers(d.Target.Mode)
-		}
-	}
+	s.Explainer.Event(e)
 	return s.next.Event(e)
 }
 

@@ -48,7 +48,7 @@ func at(file string, goid uint64) *wait.Stack {
 func explained(e *explain.Explainer, waits ...*wait.Wait) string {
 	var shares []wait.Cause
 	for _, w := range waits {
-		shares = slices.Clone(e.Wait(w))
+		shares = slices.Clone(e.Wait(w).Causes)
 	}
 	slices.SortStableFunc(shares, func(a, b wait.Cause) int { return cmp.Compare(b.Time, a.Time) })
 	var texts []string
@@ -136,7 +136,7 @@ func TestAWaitAcrossManyOfItsWaker(t *testing.T) {
 	long := blocked(1, 0, trips*ms, 2)
 	got := map[string]time.Duration{}
 	var sum time.Duration
-	for _, s := range e.Wait(long) {
+	for _, s := range e.Wait(long).Causes {
 		got[string(s.Kind)] += s.Time
 		sum += s.Time
 	}
@@ -151,7 +151,7 @@ func TestAWaitAcrossManyOfItsWaker(t *testing.T) {
 	// One that begins half way has half of each: between checkpoints it is told
 	// by its share.
 	half := blocked(3, trips/2*ms, trips*ms, 2)
-	for _, s := range e.Wait(half) {
+	for _, s := range e.Wait(half).Causes {
 		if s.Kind == wait.CauseNetwork && (s.Time-4000*ms).Abs() > 80*ms {
 			t.Errorf("the second half's network is %v, want 4s", s.Time)
 		}
@@ -174,7 +174,7 @@ func TestSharesAddUp(t *testing.T) {
 			w = network(next(40), from, length, time.Duration(next(3))*ms, time.Duration(next(3))*ms, fmt.Sprintf("peer-%d:1", next(30)))
 		}
 		var sum time.Duration
-		for _, s := range e.Wait(w) {
+		for _, s := range e.Wait(w).Causes {
 			if s.Time <= 0 {
 				t.Fatalf("%v has %v", s, s.Time)
 			}

@@ -124,10 +124,10 @@ func TestThings(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := explain.New()
+			var got wait.Thing
 			for _, w := range test.waits {
-				e.Wait(w)
+				got = e.Wait(w).Thing
 			}
-			got := e.Thing()
 			got.HeldByFunc = "" // told below
 			if got != test.want {
 				t.Errorf("got  %+v\nwant %+v", got, test.want)
@@ -140,8 +140,7 @@ func TestAnOpenWaitHasAThing(t *testing.T) {
 	e := explain.New()
 	w := because("sync.Mutex.Lock", blocked(1, 0, ms, 0))
 	w.Kind = wait.KindOpen
-	e.Wait(w)
-	if got := e.Thing(); got != (wait.Thing{Kind: wait.ThingLock}) {
+	if got := e.Wait(w).Thing; got != (wait.Thing{Kind: wait.ThingLock}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -149,8 +148,7 @@ func TestAnOpenWaitHasAThing(t *testing.T) {
 func TestTheFunctionOfAHolderIsTold(t *testing.T) {
 	e := explain.New()
 	e.Wait(in(network(2, 0, 8*ms, 0, 0, "db:5432"), "net.(*conn).Read", "a.go:1"))
-	e.Wait(because("sync.Mutex.Lock", blocked(1, 0, 9*ms, 2)))
-	if got := e.Thing().HeldByFunc; got != "main.work" {
+	if got := e.Wait(because("sync.Mutex.Lock", blocked(1, 0, 9*ms, 2))).Thing.HeldByFunc; got != "main.work" {
 		t.Errorf("got %q", got)
 	}
 }
