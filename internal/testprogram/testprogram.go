@@ -1,6 +1,6 @@
-// Package testprogram builds the programs of testdata/programs and talks with
-// them, for the tests and the benchmarks that need something real to trace. It
-// knows nothing of tracing.
+// Package testprogram builds the programs of testdata and talks with them, for the
+// tests and the benchmarks that need something real to trace. It knows nothing of
+// tracing.
 package testprogram
 
 import (
@@ -24,18 +24,26 @@ type Build struct {
 	Env []string
 }
 
-// Program builds the named program of testdata/programs into a directory and
-// returns the path of the executable. It must be called from within netpolltrace's
-// own source tree.
+// libraries is the folder in testdata of the programs that use libraries. It is a
+// module of its own, since the others are built with old releases of Go as well.
+const libraries = "libraries"
+
+// Program builds the named program of testdata/programs, or libraries/NAME, into a
+// directory and returns the path of the executable. It must be called from within
+// netpolltrace's own source tree.
 func (b Build) Program(ctx context.Context, name, dir string) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, name)
+	module, source := filepath.Join(root, "testdata"), "./programs/"+name
+	if program, ok := strings.CutPrefix(name, libraries+"/"); ok {
+		module, source = filepath.Join(module, libraries), "./"+program
+	}
+	path := filepath.Join(dir, filepath.Base(name))
 	args := append([]string{"build", "-o", path}, b.Flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "./programs/"+name)...)
-	build.Dir = filepath.Join(root, "testdata")
+	build := exec.CommandContext(ctx, "go", append(args, source)...)
+	build.Dir = module
 	build.Env = append(os.Environ(), b.Env...)
 	if b.Go != "" {
 		build.Env = append(build.Env, "GOTOOLCHAIN="+b.Go)
