@@ -18,6 +18,9 @@ const maxCauses = 1 << 16
 type causes struct {
 	list []wait.Cause
 	ids  map[wait.Cause]causeID
+	// general is for each cause the next one that tells less of the same, itself
+	// where nothing tells less.
+	general []causeID
 	// dropped counts the causes that lost their peer and line, as there were too
 	// many different ones.
 	dropped uint64
@@ -51,8 +54,26 @@ func (c *causes) id(cause wait.Cause) causeID {
 	cause.Own, cause.OwnFunc = strings.Clone(cause.Own), strings.Clone(cause.OwnFunc)
 	id := causeID(len(c.list))
 	c.list = append(c.list, cause)
+	c.general = append(c.general, id)
 	c.ids[cause] = id
+	if less := lessOf(cause); less != cause {
+		c.general[id] = c.id(less)
+	}
 	return id
+}
+
+// lessOf is a cause without the least of what is told of it: the line, the peer, and
+// in the end the program's own code.
+func lessOf(cause wait.Cause) wait.Cause {
+	switch {
+	case cause.Line != "":
+		cause.Line = ""
+	case cause.Peer != "":
+		cause.Peer = ""
+	default:
+		cause.Own, cause.OwnFunc = "", ""
+	}
+	return cause
 }
 
 // through is a cause as whoever waits for a goroutine sees it that reached the

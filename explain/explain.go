@@ -203,7 +203,7 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 func (e *Explainer) remember(w *wait.Wait, g *goroutine) {
 	if g.activity == nil {
 		g.activity = new(activity)
-		g.start(w.Start)
+		g.start(w.Start, &e.causes)
 	}
 	own := w.Stack
 	if own != nil && own.Own == "" {

@@ -158,6 +158,26 @@ func TestAWaitAcrossManyOfItsWaker(t *testing.T) {
 	}
 }
 
+// A wait across many of its waker's, each for another peer: what is left of those
+// that are too many are their kinds.
+func TestAWaitAcrossManyPeersOfItsWaker(t *testing.T) {
+	e := explain.New()
+	const peers = 100
+	for i := range time.Duration(peers) {
+		e.Wait(network(2, i*ms, ms*8/10, ms/10, ms/10, fmt.Sprintf("peer-%d:80", i)))
+	}
+	got := make(map[wait.CauseKind]time.Duration)
+	for _, c := range e.Wait(blocked(1, 0, peers*ms, 2)).Causes {
+		got[c.Kind] += c.Time
+	}
+	want := map[wait.CauseKind]time.Duration{wait.CauseNetwork: 80 * ms, wait.CauseNetpoll: 10 * ms, wait.CauseSched: 10 * ms}
+	for kind, d := range got {
+		if (d - want[kind]).Abs() > ms/10 {
+			t.Errorf("%s is %v, want %v", kind, d, want[kind])
+		}
+	}
+}
+
 // Whatever comes in whatever order, shares add up to the blocked part.
 func TestSharesAddUp(t *testing.T) {
 	e := explain.New()

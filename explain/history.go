@@ -2,11 +2,12 @@ package explain
 
 import "time"
 
-// How much is remembered of one goroutine: about 1.5 KiB where it waited often.
+// How much is remembered of one goroutine: about 2 KiB where it waited often.
 const (
 	maxSegments    = 32 // the latest ones, exact
 	maxCheckpoints = 8  // of what came before them
 	maxSums        = 12 // causes that a checkpoint tells apart
+	moreSums       = 4  // that it tells apart besides, for each thing less that they tell
 )
 
 // segment is a stretch of a goroutine's time with one cause. It begins where
@@ -26,6 +27,7 @@ type piece struct {
 // latest segments are exact; of older time it is known how much each cause had
 // until each checkpoint, and between two checkpoints shares are taken.
 type history struct {
+	causes   *causes
 	segments [maxSegments]segment // a ring
 	first, n int
 	begin    int64 // of the oldest segment
@@ -48,7 +50,7 @@ type checkpoint struct {
 func (h *history) started() bool { return h.origin != 0 }
 
 // start begins the history, at the goroutine's first wait.
-func (h *history) start(at int64) { h.origin, h.begin = at, at }
+func (h *history) start(at int64, c *causes) { h.origin, h.begin, h.causes = at, at, c }
 
 // end is up to when the history goes.
 func (h *history) end() int64 {
@@ -81,7 +83,7 @@ func (h *history) add(until int64, cause causeID) {
 func (h *history) condense() {
 	for range maxSegments / 2 {
 		s := h.at(0)
-		h.sums.add(s.cause, time.Duration(s.end-h.begin))
+		h.sums.add(h.causes, s.cause, time.Duration(s.end-h.begin))
 		h.begin = s.end
 		h.first = (h.first + 1) % maxSegments
 		h.n--
@@ -104,19 +106,23 @@ func (h *history) thin() {
 	h.checkpoints = kept
 }
 
-// add adds time to a cause. Where there are too many, the rest is unknown.
-func (s *sums) add(cause causeID, d time.Duration) {
-	for i := range *s {
-		if (*s)[i].cause == cause {
-			(*s)[i].time += d
+// add adds time to a cause. Where there are too many, it is added to one that tells
+// less: the kind is always kept.
+func (s *sums) add(c *causes, cause causeID, d time.Duration) {
+	for most := maxSums; ; most += moreSums {
+		for i := range *s {
+			if (*s)[i].cause == cause {
+				(*s)[i].time += d
+				return
+			}
+		}
+		general := c.general[cause]
+		if len(*s) < most || general == cause {
+			*s = append(*s, piece{d, cause})
 			return
 		}
+		cause = general
 	}
-	if len(*s) >= maxSums && cause != unknownCause {
-		s.add(unknownCause, d)
-		return
-	}
-	*s = append(*s, piece{d, cause})
 }
 
 // of is the time that a cause had.
