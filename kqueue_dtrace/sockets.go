@@ -33,6 +33,13 @@ func (s *sockets) get(fd int32) *socket {
 	return d
 }
 
+// know takes descriptors that are older than the recording.
+func (s *sockets) know(all []wait.Descriptor) {
+	for _, d := range all {
+		s.byFD[d.FD] = &socket{Descriptor: d}
+	}
+}
+
 // What happens to a descriptor, as records of kind D call it.
 const (
 	socketMade       = "s" // family, type

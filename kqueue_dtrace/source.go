@@ -25,6 +25,9 @@ type Config struct {
 	Args         []string
 	Host, Kernel string
 	Tool         string
+	// Descriptors are those that the process had before it is recorded, as far as
+	// the system names them.
+	Descriptors []wait.Descriptor
 	// Command is dtrace(1), with options that come before ours; nil for the one
 	// that the PATH has.
 	Command []string
@@ -84,6 +87,7 @@ func begin(config Config, pieces <-chan piece, run *runner) (*Source, error) {
 	if s.stream, err = newStream(config.Binary, &s.config.Process); err != nil {
 		return nil, err
 	}
+	s.stream.joiner.sockets.know(config.Descriptors)
 	for !s.stream.begun {
 		p := <-pieces
 		if p.err != nil {

@@ -8,5 +8,6 @@
 // eyes is read again or left out. What a Go executable is like in general
 // comes from package gobinary; this package never asks for a version.
 //
-// All of it but the [Symbolizer] is about Linux.
+// Most of it is about Linux. On macOS and FreeBSD it finds processes, their
+// executables and their sockets, for recordings by DTrace.
 package process

@@ -29,60 +29,19 @@ func ByName(name string) ([]int, error) {
 	return pids, nil
 }
 
-// OpenName opens the only process with a name; see [ByName]. It is an error
-// that lists the PIDs if there are several.
-func OpenName(name string) (*Process, error) {
-	pids, err := ByName(name)
-	if err != nil {
-		return nil, err
-	}
-	if len(pids) > 1 {
-		return nil, ambiguous(name, pids)
-	}
-	return Open(pids[0])
-}
-
-// maxListed bounds the processes that an error lists.
-const maxListed = 10
-
-func ambiguous(name string, pids []int) error {
-	var list strings.Builder
-	for i, pid := range pids {
-		if i == maxListed {
-			fmt.Fprintf(&list, ", and %d more", len(pids)-i)
-			break
-		}
-		if i > 0 {
-			list.WriteString(", ")
-		}
-		fmt.Fprintf(&list, "%d (%s)", pid, commandLine(pid))
-	}
-	return fmt.Errorf("%d processes are called %q: %s: choose one with -p PID", len(pids), name, &list)
-}
-
-// maxCommandLine bounds what is shown of a command line, in bytes.
-const maxCommandLine = 60
-
-// commandLine is the start of a process's command line, safe to print: anybody
-// may have chosen it.
-func commandLine(pid int) string {
-	text, err := os.ReadFile(procPath(pid, "cmdline"))
-	if err != nil {
-		return "exited"
-	}
-	line := strings.TrimRight(strings.ReplaceAll(string(text), "\x00", " "), " ")
-	if len(line) > maxCommandLine {
-		line = strings.ToValidUTF8(line[:maxCommandLine], "") + "..."
-	}
-	quoted := fmt.Sprintf("%q", line)
-	return quoted[1 : len(quoted)-1]
-}
-
 // Args is the process's command line, as the process has it now.
 func (p *Process) Args() ([]string, error) {
-	text, err := os.ReadFile(procPath(p.PID, "cmdline"))
+	args, err := argsOf(p.PID)
 	if err != nil {
 		return nil, p.explain("reading the command line", err)
+	}
+	return args, nil
+}
+
+func argsOf(pid int) ([]string, error) {
+	text, err := os.ReadFile(procPath(pid, "cmdline"))
+	if err != nil {
+		return nil, err
 	}
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
 }

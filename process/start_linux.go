@@ -3,92 +3,72 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
-	"os/user"
 	"runtime"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Exit statuses of a command that runs another one, as env(1) has them.
-const (
-	StatusTrouble   = 125 // the command itself has a problem
-	StatusCannotRun = 126 // the other one was found but cannot be run
-	StatusNotFound  = 127 // it was not found
-	statusSignal    = 128 // plus the number of the signal that killed it
-)
-
-// StartError is the error of a program that could not be started.
-type StartError struct {
-	Status int // the exit status to end with
-	Err    error
-}
-
-func (e *StartError) Error() string { return e.Err.Error() }
-func (e *StartError) Unwrap() error { return e.Err }
-
-// Child is a program that was started in order to be watched.
-type Child struct {
+// holder keeps a child stopped from a thread of its own.
+type holder struct {
 	cmd     *exec.Cmd
 	release sync.Once
-	resume  chan struct{} // closed to ask the tracing thread to let go
+	resume  chan struct{} // closed to ask the thread to let go
 	let     chan error    // what came of it
 }
 
-// Start starts a command and stops it before its first instruction, until
-// [Child.Resume]. A program that runs as root by sudo starts it as the user
-// who called sudo. Errors are of type [*StartError].
-func Start(cmd *exec.Cmd) (*Child, error) {
-	if os.Geteuid() == 0 {
-		if err := asSudoUser(cmd, os.LookupEnv); err != nil {
-			return nil, &StartError{Status: StatusTrouble, Err: err}
-		}
-	}
+// startStopped starts a command, which the kernel stops before its first
+// instruction.
+func startStopped(cmd *exec.Cmd) (*Child, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
 	cmd.SysProcAttr.Ptrace = true
-	c := &Child{cmd: cmd, resume: make(chan struct{}), let: make(chan error, 1)}
+	h := &holder{cmd: cmd, resume: make(chan struct{}), let: make(chan error, 1)}
 	started := make(chan error)
-	go c.trace(started)
+	go h.trace(started)
 	if err := <-started; err != nil {
-		return nil, startError(cmd, err)
+		return nil, err
 	}
-	return c, nil
+	return &Child{cmd: cmd, resume: h.letGo, ended: h.free}, nil
 }
 
 // trace starts the command, holds it stopped and lets it go. The kernel takes
 // ptrace requests only from the thread that became the tracer by starting the
 // command, so that all of it happens here, on one thread.
-func (c *Child) trace(started chan<- error) {
+func (h *holder) trace(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := c.cmd.Start(); err != nil {
+	if err := h.cmd.Start(); err != nil {
 		started <- err
 		return
 	}
-	pid := c.cmd.Process.Pid
+	pid := h.cmd.Process.Pid
 	if err := waitForExecStop(pid); err != nil {
-		c.cmd.Process.Kill()
-		c.cmd.Wait()
+		h.cmd.Process.Kill()
+		h.cmd.Wait()
 		started <- err
 		return
 	}
 	started <- nil
-	<-c.resume
+	<-h.resume
 	if err := syscall.PtraceDetach(pid); err != nil && !errors.Is(err, unix.ESRCH) {
-		c.let <- fmt.Errorf("letting process %d run: %w", pid, err)
+		h.let <- fmt.Errorf("letting process %d run: %w", pid, err)
 		return
 	}
-	c.let <- nil
+	h.let <- nil
 }
+
+// letGo lets the child run. It is to be called once.
+func (h *holder) letGo() error {
+	h.free()
+	return <-h.let
+}
+
+// free asks the thread to let go: of a child that was killed before it ran, too.
+func (h *holder) free() { h.release.Do(func() { close(h.resume) }) }
 
 // waitForExecStop waits until the kernel stopped a traced child at its exec,
 // which it does with a SIGTRAP; see ptrace(2), PTRACE_TRACEME.
@@ -107,98 +87,4 @@ func waitForExecStop(pid int) error {
 		return fmt.Errorf("process %d ended while it was being started (status %#x)", pid, uint32(ws))
 	}
 	return nil
-}
-
-// startError finds the exit status that env(1) would end with.
-func startError(cmd *exec.Cmd, err error) error {
-	switch {
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return &StartError{Status: StatusNotFound, Err: fmt.Errorf("starting %s: %w; give the path of a program", cmd.Path, err)}
-	case errors.Is(err, unix.EPERM):
-		return &StartError{Status: StatusTrouble, Err: fmt.Errorf("starting %s stopped: %w; if this is a container, allow ptrace in it, or start the program first and use -p PID", cmd.Path, err)}
-	}
-	return &StartError{Status: StatusCannotRun, Err: fmt.Errorf("starting %s: %w; give the path of a program that may be run", cmd.Path, err)}
-}
-
-// PID is the child's PID.
-func (c *Child) PID() int { return c.cmd.Process.Pid }
-
-// Resume lets the child run, untraced. It is to be called once.
-func (c *Child) Resume() error {
-	c.release.Do(func() { close(c.resume) })
-	return <-c.let
-}
-
-// Signal sends a signal to the child; SIGKILL ends it also before Resume.
-func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
-
-// Wait waits until the child ended, and returns its exit status: 128 plus the
-// signal's number if a signal killed it. A child that was not resumed must have
-// been killed. Wait is to be called once.
-func (c *Child) Wait() (int, error) {
-	err := c.cmd.Wait()
-	c.release.Do(func() { close(c.resume) }) // for the tracing thread's sake
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return StatusTrouble, fmt.Errorf("waiting for %s: %w", c.cmd.Path, err)
-	}
-	ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if ok && ws.Signaled() {
-		return statusSignal + int(ws.Signal()), nil
-	}
-	return c.cmd.ProcessState.ExitCode(), nil
-}
-
-// asSudoUser makes a command run as the user who called sudo, with that user's
-// groups and home, as it would run without sudo. Where there is no sudo it
-// changes nothing. See sudo(8), "ENVIRONMENT".
-func asSudoUser(cmd *exec.Cmd, getenv func(string) (string, bool)) error {
-	uidText, ok := getenv("SUDO_UID")
-	if !ok {
-		return nil
-	}
-	gidText, _ := getenv("SUDO_GID")
-	uid, err := strconv.ParseUint(uidText, 10, 32)
-	if err != nil {
-		return fmt.Errorf("reading SUDO_UID: %w; start netpolltrace by sudo, or unset it", err)
-	}
-	gid, err := strconv.ParseUint(gidText, 10, 32)
-	if err != nil {
-		return fmt.Errorf("reading SUDO_GID: %w; start netpolltrace by sudo, or unset SUDO_UID", err)
-	}
-	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	env := cmd.Environ()
-	// A user whom the system does not know has no groups and no home.
-	if u, err := user.LookupId(uidText); err == nil {
-		credential.Groups = groupsOf(u)
-		env = withEnv(env, "HOME", u.HomeDir)
-		env = withEnv(env, "USER", u.Username)
-		env = withEnv(env, "LOGNAME", u.Username)
-	}
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = new(syscall.SysProcAttr)
-	}
-	cmd.SysProcAttr.Credential = credential
-	cmd.Env = env
-	return nil
-}
-
-func groupsOf(u *user.User) []uint32 {
-	ids, err := u.GroupIds()
-	if err != nil {
-		return nil
-	}
-	groups := make([]uint32, 0, len(ids))
-	for _, id := range ids {
-		if gid, err := strconv.ParseUint(id, 10, 32); err == nil {
-			groups = append(groups, uint32(gid))
-		}
-	}
-	return groups
-}
-
-// withEnv is env with one variable set anew.
-func withEnv(env []string, name, value string) []string {
-	env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-	return append(env, name+"="+value)
 }

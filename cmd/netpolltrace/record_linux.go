@@ -102,15 +102,6 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 	return c
 }
 
-// notACommand refuses a word that stands where only flags do: it may be meant
-// as a process.
-func notACommand(word string) error {
-	if _, err := strconv.Atoi(word); err == nil {
-		return fmt.Errorf("give a process as -p %s, and a command after --", word)
-	}
-	return fmt.Errorf("give a process as --name %q, and a command after --", word)
-}
-
 // recordWord is netpolltrace PID|NAME: record and report with their defaults.
 func recordWord(c *cobra.Command, word string) error {
 	flags := newRecordFlags()
@@ -169,6 +160,16 @@ func openFound(flags *recordFlags, f *found, show bool) (*attachedRun, error) {
 		}
 		sayStopped(added, say)
 		return nil
+	})
+}
+
+func openChild(_ context.Context, flags *recordFlags, child *process.Child) (*attachedRun, error) {
+	p, err := process.Open(child.PID())
+	if err != nil {
+		return nil, err
+	}
+	return openRecording(flags, []*process.Process{p}, flags.shows(), func(r *probes.Recorder) error {
+		return addProcess(r, p, flags, true)
 	})
 }
 

@@ -22,7 +22,7 @@ var rows = []boundary{
 	// What the live process is like, and what depends on the running kernel.
 	{folder: "internal/rights"},
 	{folder: "internal/recent", portable: true},
-	{folder: "process", ours: "gobinary internal/recent internal/rights wait"},
+	{folder: "process", ours: "gobinary internal/recent internal/rights wait", portable: true},
 	{folder: "bpf"},
 	{folder: "kqueue_dtrace", ours: "gobinary wait", portable: true},
 	{folder: "probes", ours: "bpf gobinary internal/rights process wait"},
@@ -42,7 +42,7 @@ var rows = []boundary{
 	{folder: "internal/safejson", portable: true},
 
 	// The commands, which wire the others, and what only they use.
-	{folder: "internal/doctor", ours: "gobinary internal/rights probes process wait"},
+	{folder: "internal/doctor", ours: "gobinary internal/rights kqueue_dtrace probes process wait", portable: true},
 	{folder: "internal/workload"},
 	{
 		folder: "cmd/netpolltrace",

@@ -8,9 +8,6 @@ import (
 	"github.com/netpolltrace/netpolltrace/process"
 )
 
-// reportVersion is the version of the report's JSON form.
-const reportVersion = 1
-
 // Opener opens the process that is to be recorded.
 type Opener func() (*process.Process, error)
 

@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// reportVersion is the version of the report's JSON form.
+const reportVersion = 1
+
 // State is how good a finding is.
 type State string
 

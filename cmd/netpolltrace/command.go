@@ -1,18 +1,29 @@
+//go:build linux || darwin || freebsd
+
 package main
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 )
+
+// recordArgument is netpolltrace PID|NAME.
+func recordArgument(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	return recordWord(c, args[0])
+}
 
 // recordCommand records a command from its first instruction to its end, and
 // ends as it did.
@@ -47,10 +58,19 @@ func startFailed(err error) error {
 	return &exitError{process.StatusTrouble, err}
 }
 
+// notACommand refuses a word that stands where only flags do: it may be meant
+// as a process.
+func notACommand(word string) error {
+	if _, err := strconv.Atoi(word); err == nil {
+		return fmt.Errorf("give a process as -p %s, and a command after --", word)
+	}
+	return fmt.Errorf("give a process as --name %q, and a command after --", word)
+}
+
 // recordChild records a child that stands before its first instruction. What
 // goes wrong with the recording later on does not touch the child.
 func recordChild(ctx context.Context, flags *recordFlags, child *process.Child) (status int, err error) {
-	r, err := openChild(flags, child)
+	r, err := openChild(ctx, flags, child)
 	if err != nil {
 		return 0, errors.Join(err, child.Signal(os.Kill), waitKilled(child))
 	}
@@ -93,14 +113,4 @@ func passSignals(child *process.Child, ended <-chan struct{}, stop context.Cance
 func waitKilled(child *process.Child) error {
 	_, err := child.Wait()
 	return err
-}
-
-func openChild(flags *recordFlags, child *process.Child) (*attachedRun, error) {
-	p, err := process.Open(child.PID())
-	if err != nil {
-		return nil, err
-	}
-	return openRecording(flags, []*process.Process{p}, flags.shows(), func(r *probes.Recorder) error {
-		return addProcess(r, p, flags, true)
-	})
 }

@@ -1,3 +1,5 @@
+//go:build linux || darwin || freebsd
+
 package main
 
 import (
@@ -16,12 +18,7 @@ func newDoctor() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor [-p PID | --name NAME]",
 		Short: "Tell what can be recorded here, what cannot, and how to fix it",
-		Long: `Tells what can be recorded on this machine and, if one is given, of a process:
-kernel, rights, each hook and what is measured with it, each place and variable
-of the process's Go runtime. It tests by recording: a loopback exchange of its own,
-and for a moment the process, with the probes of each mode.
-
-The exit status is 2 if nothing can be recorded.`,
+		Long:  doctorHelp,
 		Example: `  netpolltrace doctor
   sudo netpolltrace doctor --name checkout-api`,
 		RunE: func(c *cobra.Command, args []string) error {
