@@ -41,8 +41,8 @@ test-kernels: ## boot Linux 5.10 to the newest of Debian in QEMU, for amd64 and 
 	NETPOLLTRACE_KERNELS="$(or $(KERNELS),all)" $(TEST) -timeout 90m -parallel $(MACHINES) -run TestKernels ./internal/vm $(if $(UPDATE),-update)
 
 test-dtrace: ## record by the D scripts of macOS and FreeBSD under DTrace for Linux, which is downloaded and unpacked, not installed
-	dtrace=$$(kqueue_dtrace/testdata/dtrace-for-linux.sh); \
-	NETPOLLTRACE_DTRACE=$$dtrace go test -json -count 1 -timeout 30m ./kqueue_dtrace | go run ./internal/testsummary $(if $(V),-v)
+	dtrace=$$(kqueue_dtrace/testdata/dtrace-for-linux.sh) && \
+	NETPOLLTRACE_DTRACE="$$dtrace" $(TEST) -count 1 -timeout 30m ./kqueue_dtrace
 
 test-real: tracefs ## record servers of Debian under load, each for DURATION; they are downloaded and unpacked, not installed
 	NETPOLLTRACE_REAL=$(or $(DURATION),30s) $(TEST) -timeout 30m -run TestServersOfDebian ./internal/realworld

@@ -1,10 +1,17 @@
 package dtrace_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,5 +151,141 @@ func TestRecordingsUnderDTraceAreTrue(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// small has a script use buffers that overflow, and count its records by itself,
+// in an aggregation, of which nothing is dropped.
+var small = strings.NewReplacer("bufsize=8m", "bufsize=64k", "switchrate=20hz", "switchrate=2hz",
+	"printf(", "@records = count(); printf(",
+	"dtrace:::END\n{", "dtrace:::END\n{\n\tprinta(\"\\ncounted %@d\\n\", @records);")
+
+// counted is the number of records that such a script counted before its last.
+var counted = regexp.MustCompile(`(?m)^counted ([0-9]+)$`)
+
+func TestDropsAreCountedExactly(t *testing.T) {
+	words := command(t)
+	path := program(t, "echo")
+	p, err := testprogram.Start(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	binary, err := gobinary.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer binary.Close()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "script.d")
+	if err := os.WriteFile(file, []byte(small.Replace(script(t, binary, wait.ModeAll).Text)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := os.Create(filepath.Join(dir, "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer saved.Close()
+	words = append(words, "-q", "-s", file, "-p", strconv.Itoa(p.PID()))
+	tracer := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	tracer.Stdout, tracer.Stderr = saved, saved
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// A recording is under way once this much came: the program does nothing else.
+	await(t, saved.Name())
+	for size := int64(0); size < 1000; {
+		if _, err := p.Do("run", "100ms"); err != nil {
+			t.Fatal(err)
+		}
+		info, err := saved.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size = info.Size()
+	}
+	if _, err := p.Do("run", "1s"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	if err := errors.Join(tracer.Process.Signal(syscall.SIGTERM), tracer.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	output, err := os.ReadFile(saved.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := counted.FindSubmatch(output)
+	if m == nil {
+		t.Fatalf("the script did not tell how many records there were: %s", output[max(0, len(output)-600):])
+	}
+	total, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := bytes.Count(output, []byte("\nNPT1 ")) - 1 // the last, which the aggregation does not have
+	source, err := dtrace.Replay(bytes.NewReader(output), dtrace.Config{Binary: binary, Process: wait.Process{Name: "echo"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g truth.Gather
+	if err := source.Run(t.Context(), &g); err != nil {
+		t.Fatal(err)
+	}
+	dropped := 0
+	for _, e := range g.Events {
+		if e.Kind == wait.EventLost && strings.Contains(e.Note, "DTrace dropped") {
+			dropped += int(e.Count)
+		}
+	}
+	t.Logf("%d records: %d printed, %d dropped", total, printed, dropped)
+	if dropped == 0 || printed+dropped != total {
+		t.Errorf("%d records were printed and %d dropped, of %d", printed, dropped, total)
+	}
+}
+
+// compile has DTrace check a script without running it: its grammar, and the names
+// and types of what it uses. That the probes exist on its system is not checked.
+func compile(t *testing.T, text string, pid int) error {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "script.d")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	words := append(command(t), "-L", "testdata/registers", "-e", "-Z", "-s", file, "-p", strconv.Itoa(pid))
+	said, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return nil
+}
+
+// An offset into a function is one of the script's own executable.
+var ownOffset = regexp.MustCompile(`(?m)^(pid\$target:a\.out:runtime\.[a-z]+):[0-9a-f]+$`)
+
+func TestScriptsOfOtherSystemsCompile(t *testing.T) {
+	command(t)
+	p, err := testprogram.Start(t.Context(), program(t, "idle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	files, err := filepath.Glob("testdata/golden/*.d")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no scripts: %v", err)
+	}
+	var text string
+	for _, file := range files {
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = ownOffset.ReplaceAllString(string(golden), "$1:0")
+		if err := compile(t, text, p.PID()); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if compile(t, strings.Replace(text, "timestamp", "timestampp", 1), p.PID()) == nil {
+		t.Error("a variable that does not exist was not noticed")
 	}
 }
