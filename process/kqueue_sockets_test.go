@@ -17,52 +17,53 @@ type sockaddrStorage [128]byte
 
 // kinfoFile is FreeBSD's struct kinfo_file, without its path.
 type kinfoFile struct {
-	structsize, kind, fd, refCount, flags, pad0 int32
-	offset                                      int64
-	vnodeType, domain, sockType, protocol       int32
-	local, peer                                 sockaddrStorage
-	spare                                       [16]int32
+	structsize, kind, fd int32
+	_, _, _              int32 // references, flags, padding
+	_                    int64 // offset
+	_                    int32 // vnode type
+	domain, sockType     int32
+	_                    int32 // protocol
+	local, peer          sockaddrStorage
+	_                    [16]int32
 }
 
-// socketFDInfo is the struct socket_fdinfo of macOS.
+// socketFDInfo is the struct socket_fdinfo of macOS: struct proc_fileinfo and
+// struct socket_info, of which the first part is struct vinfo_stat.
 type socketFDInfo struct {
-	openFlags, status     uint32
-	fileOffset            int64
-	fileType, guardFlags  int32
-	dev                   uint32
-	mode, nlink           uint16
-	ino                   uint64
-	uid, gid              uint32
-	times                 [8]int64
-	size, blocks          int64
-	blksize, flags        uint32
-	gen, rdev             uint32
-	spare                 [2]int64
-	so, pcb               uint64
-	sockType, protocol    int32
-	family                int32
-	options, linger       int16
-	state, qlen           int16
-	incqlen, qlimit       int16
-	timeo                 int16
-	socketError           uint16
-	oobmark               uint32
-	receive, send         sockbufInfo
-	kind                  int32
-	reserved              uint32
-	foreignPort           int32 // struct in_sockinfo
-	localPort             int32
-	gencnt                uint64
-	inFlags, flow         uint32
-	versions, ttl         uint8
-	reserved2             uint32
-	foreign, localAddress [16]byte
-	rest                  [464]byte
-}
+	_, _ uint32 // open flags, status
+	_    int64  // offset
+	_, _ int32  // type, guard flags
 
-type sockbufInfo struct {
-	cc, hiwat, mbcnt, mbmax, lowat uint32
-	flags, timeo                   int16
+	_    uint32   // device
+	_, _ uint16   // mode, links
+	_    uint64   // inode
+	_, _ uint32   // user, group
+	_    [8]int64 // times
+	_, _ int64    // size, blocks
+	_    [4]uint32
+	_    [2]int64
+
+	_, _         uint64 // socket, protocol control block
+	sockType     int32
+	_            int32 // protocol
+	family       int32
+	options      int16
+	_            [7]int16  // linger, state, queues, time-out
+	_            uint16    // error
+	_            uint32    // mark
+	_, _         [6]uint32 // struct sockbuf_info, twice
+	_            int32     // kind
+	_            uint32
+	foreignPort  int32 // struct in_sockinfo
+	localPort    int32
+	_            uint64 // generation
+	_, _         uint32 // flags, flow
+	versions     uint8
+	_            uint8 // time to live
+	_            uint32
+	foreign      [16]byte
+	localAddress [16]byte
+	_            [464]byte
 }
 
 // bytesOf is a structure as the kernel writes it.
