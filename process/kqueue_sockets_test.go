@@ -48,7 +48,7 @@ type socketFDInfo struct {
 	_            int32 // protocol
 	family       int32
 	options      int16
-	_            [7]int16  // linger, state, queues, time-out
+	_            [6]int16  // linger, state, queues, time-out
 	_            uint16    // error
 	_            uint32    // mark
 	_, _         [6]uint32 // struct sockbuf_info, twice
