@@ -95,6 +95,14 @@ struct {
 	__type(value, __u64);
 } pollers SEC(".maps");
 
+/* What a thread executed last. Threads that are gone make room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32); /* tid, in the initial PID namespace */
+	__type(value, struct run);
+} runs SEC(".maps");
+
 /* Never filled, never called: see keep_own_stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);

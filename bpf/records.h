@@ -21,6 +21,7 @@ enum record_type {
 	RECORD_WAIT = 1,
 	RECORD_SOCKET = 2,
 	RECORD_EXEC = 3,
+	RECORD_WOKEN = 4,
 };
 
 /* What a descriptor is. */
@@ -66,6 +67,7 @@ enum wait_flag {
 	WAIT_TRACKS_SENDS = 1 << 3,   /* pending_ns is known: 0 means that no reply is pending */
 	WAIT_PENDING_AT_PARK = 1 << 4, /* a reply was pending already at the park */
 	WAIT_POLLED_BEFORE = 1 << 5,  /* epoll_wait had returned the event before the park */
+	WAIT_SAW_READY = 1 << 6,      /* ready() ended it, where who called is looked at */
 };
 
 /* Counters of a process, summed over all CPUs. The first are hits of programs:
@@ -113,8 +115,11 @@ struct wait_config {
 	__u32 g_m;
 	__u32 g_goid;
 	__u32 g_startpc;
+	__u32 g_gopc;
+	__u32 g_parent_goid;  /* NO_FIELD before Go 1.21 */
 	__u32 g_reason;
 	__u32 g_sched_pc;
+	__u32 g_sched_sp;
 	__u32 g_sched_bp;
 	__u32 m_curg;
 	__u32 m_p;
@@ -149,19 +154,40 @@ struct process_counts {
 	__u64 of[COUNTERS];   /* by enum counter */
 };
 
+/* A duration that was not measured. */
+#define UNMEASURED (~0ull)
+
+/* What is known of a goroutine that makes another runnable, at that moment. */
+struct waker {
+	__u64 goid;           /* 0: none, or not looked for */
+	__u64 stack;          /* key in stacks */
+	__u64 go_pc;          /* as in slot */
+	__u64 parent_goid;
+	__u64 started_ns;
+	__u64 preempted_ns;
+};
+
 /* One goroutine's wait under way. There is one for each g for as long as the
  * process lives: g structures are reused and allgs only grows. */
 struct slot {
 	__u64 seq;            /* parks of this g so far */
 	__u64 goid;
 	__u64 start_pc;
+	__u64 go_pc;          /* return address of the go statement that made it */
+	__u64 parent_goid;    /* who executed that; 0 when not known */
+	__u64 started_ns;     /* when it ran first; 0 when not seen */
+	__u64 preempted_ns;   /* for how long it was runnable from its last resume or its
+			       * start until now, or until the park; may be UNMEASURED */
+	__u64 preempted_since; /* it is runnable since then; 0 if it is not */
+	__u64 waking_stack;   /* key in stacks: its own, when it last made another runnable */
 	__u64 park_ns;
 	__u64 runnable_ns;    /* made runnable by ready() */
-	__u64 waker_goid;
+	struct waker waker;   /* who did that */
 	__u64 stack;          /* key in stacks; user space's own number with STACK_OF_SNAPSHOT */
 	__u64 pd;             /* key of its pollDesc; 0: not a wait of the netpoller */
 	__u32 pd_gen;
 	__u32 retransmits;    /* the socket's total at the park */
+	__u32 tid;            /* the thread that executed it last, in the initial PID namespace */
 	__u8 open;
 	__u8 reason;          /* g.waitreason */
 	__u8 op;
@@ -169,7 +195,14 @@ struct slot {
 	__u8 traceskip;       /* of the goready that woke it: 1 expired, 4 forced */
 	__u8 flags;
 	__u8 mode_changes;    /* of the process, at the park */
-	__u8 pad;
+	__u8 ran_mode_changes; /* ... at the last resume or start, since when preempted_ns is */
+	__u8 pad[4];
+};
+
+/* The goroutine that a thread executed last. */
+struct run {
+	__u64 g;              /* key */
+	__u64 mode_changes;   /* of the process, then */
 };
 
 #define STACK_OF_SNAPSHOT (1ull << 63)
@@ -225,12 +258,14 @@ struct wait_record {
 	__u64 g;              /* key */
 	__u64 goid;
 	__u64 start_pc;
+	__u64 go_pc;
+	__u64 parent_goid;
+	__u64 preempted_ns;   /* before the park; may be UNMEASURED */
 	__u64 park_ns;
 	__u64 ready_ns;       /* the kernel had it */
 	__u64 runnable_ns;
 	__u64 resume_ns;
 	__u64 pending_ns;
-	__u64 waker_goid;
 	__u64 stack;
 	__u64 pd;             /* key */
 	__u64 poller_pc;
@@ -244,6 +279,12 @@ struct wait_record {
 	__u8 op;
 	__u8 outcome;
 	__u8 flags;
+};
+
+/* A wait that a goroutine ended. */
+struct woken_record {
+	struct wait_record wait;
+	struct waker waker;
 };
 
 /* What a pollDesc's descriptor is; sent before the first wait that names it. */

@@ -8,6 +8,8 @@
  *   REG_IP, REG_SP, REG_FP  program counter, stack and frame pointer
  *   reg_by_number(ctx, n)   register n of gobinary.Register
  *   return_address(ctx)     where the function returns to, before its prologue
+ *   systemstack_caller(sp)  where runtime.systemstack returns to, by g.sched.sp, if
+ *                           the chain of frame pointers from g.sched.bp lacks it
  *   SYSCALL_NUMBER, SYSCALL_ARG1, SYS_EPOLL_PWAIT
  *   struct epoll_event_user one event as epoll_wait writes it
  */

@@ -54,6 +54,15 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return pc;
 }
 
+/* systemstack has no frame of its own. */
+static __always_inline __u64 systemstack_caller(__u64 sp)
+{
+	__u64 pc = 0;
+
+	bpf_probe_read_user(&pc, sizeof(pc), (void *)sp);
+	return pc;
+}
+
 /* include/uapi/linux/eventpoll.h: packed on this CPU alone. */
 struct epoll_event_user {
 	__u32 events;

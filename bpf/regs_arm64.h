@@ -43,6 +43,12 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return ctx->regs[30];
 }
 
+/* systemstack has a frame, which g.sched.bp points to. */
+static __always_inline __u64 systemstack_caller(__u64 sp)
+{
+	return 0;
+}
+
 struct epoll_event_user {
 	__u32 events;
 	__u32 pad;

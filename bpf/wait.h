@@ -7,7 +7,13 @@
  * commit that lets others see the goroutine as waiting, so no resume is seen
  * before its park; a descriptor's waits in one direction never overlap, since
  * internal/poll.FD holds a lock for each. What happened to a descriptor before
- * the park is clamped to the park. */
+ * the park is clamped to the park.
+ *
+ * What a goroutine does between its waits is seen by runtime.execute in mode all:
+ * when it runs first, and for how long it is runnable without having parked. It
+ * is so from the moment at which its thread executes another goroutine (it was
+ * preempted, yielded, or came out of a system call without a processor; one that
+ * ended is never executed again) until it is executed next. */
 #pragma once
 
 #define REASON_IO_WAIT 2   /* in every Go version: runtime/runtime2.go */
@@ -134,6 +140,7 @@ static __always_inline void park_descriptor(struct wait_config *c, struct slot *
 	}
 }
 
+/* The slot of a g; NULL where there is no room for another. */
 static __always_inline struct slot *slot_of(__u64 key)
 {
 	static const struct slot empty = {};
@@ -142,10 +149,21 @@ static __always_inline struct slot *slot_of(__u64 key)
 	if (slot)
 		return slot;
 	bpf_map_update_elem(&slots, &key, &empty, BPF_NOEXIST);
-	slot = bpf_map_lookup_elem(&slots, &key);
-	if (!slot)
-		count(process_of(key), LOST_SLOT);
-	return slot;
+	return bpf_map_lookup_elem(&slots, &key);
+}
+
+/* From here on the slot is that of another goroutine, of which nothing was seen
+ * so far. */
+static __always_inline void new_goroutine(struct wait_config *c, struct slot *slot, __u64 g, __u64 goid)
+{
+	slot->goid = goid;
+	slot->start_pc = user_u64(g + c->g_startpc);
+	slot->go_pc = user_u64(g + c->g_gopc);
+	slot->parent_goid = c->g_parent_goid == NO_FIELD ? 0 : user_u64(g + c->g_parent_goid);
+	slot->started_ns = 0;
+	slot->preempted_ns = UNMEASURED;
+	slot->preempted_since = 0;
+	slot->waking_stack = 0;
 }
 
 /* Whether a wait was reported as open when the mode changed to one that does
@@ -166,6 +184,57 @@ static __always_inline void abandon(struct wait_config *c, struct slot *slot)
 		count(c->process, LOST_RESUME);
 }
 
+/* For how long a goroutine that runs was runnable since its last resume or its
+ * start. One that counts as runnable was switched to without runtime.execute, as
+ * coroutines are: then it is not known. */
+static __always_inline __u64 preempted(struct wait_config *c, struct slot *slot)
+{
+	if (c->mode != MODE_ALL || slot->ran_mode_changes != c->mode_changes || slot->preempted_since)
+		return UNMEASURED;
+	return slot->preempted_ns;
+}
+
+/* The thread executes a goroutine from now on: what it executed before is
+ * runnable, if it did not park and no other thread took it over. */
+static __always_inline void executes(struct wait_config *c, __u64 key, __u32 tid, __u64 now)
+{
+	struct run run = {.g = key, .mode_changes = c->mode_changes}, *last = bpf_map_lookup_elem(&runs, &tid);
+	struct slot *slot;
+	__u64 before;
+
+	if (!last) {
+		bpf_map_update_elem(&runs, &tid, &run, BPF_ANY);
+		return;
+	}
+	before = last->mode_changes == run.mode_changes ? last->g : key;
+	*last = run;
+	if (before == key)
+		return;
+	slot = bpf_map_lookup_elem(&slots, &before);
+	if (slot && !slot->open && slot->tid == tid)
+		slot->preempted_since = now;
+}
+
+/* A goroutine that has no open wait is executed: for the first time if it is
+ * about to run its first instruction, else it was runnable meanwhile. */
+static __always_inline void goes_on(struct wait_config *c, struct slot *slot, __u64 g, __u32 tid, __u64 now)
+{
+	__u64 goid = user_u64(g + c->g_goid);
+
+	if (slot->goid != goid) {
+		new_goroutine(c, slot, g, goid);
+		if (user_u64(g + c->g_sched_pc) == slot->start_pc) {
+			slot->started_ns = now;
+			slot->preempted_ns = 0;
+			slot->ran_mode_changes = c->mode_changes;
+		}
+	} else if (slot->preempted_since && slot->preempted_ns != UNMEASURED) {
+		slot->preempted_ns += now - slot->preempted_since;
+	}
+	slot->preempted_since = 0;
+	slot->tid = tid;
+}
+
 /* A goroutine parks. gpp is 0 unless it waits in the netpoller. */
 static __always_inline void park(struct wait_config *c, __u64 g, __u8 reason, __u64 gpp, __u64 pc, __u64 caller,
 				 __u64 fp)
@@ -178,20 +247,22 @@ static __always_inline void park(struct wait_config *c, __u64 g, __u8 reason, __
 		return;
 	}
 	slot = slot_of(key_of(c->process, g));
-	if (!slot)
+	if (!slot) {
+		count(c->process, LOST_SLOT);
 		return;
+	}
 	if (slot->open)
 		abandon(c, slot);
-	if (slot->goid != goid) {
-		slot->goid = goid;
-		slot->start_pc = user_u64(g + c->g_startpc);
-	}
+	if (slot->goid != goid)
+		new_goroutine(c, slot, g, goid);
+	slot->preempted_ns = preempted(c, slot);
+	slot->preempted_since = 0;
 	slot->seq++;
 	slot->flags = 0;
 	slot->mode_changes = c->mode_changes;
 	slot->reason = reason;
 	slot->runnable_ns = 0;
-	slot->waker_goid = 0;
+	slot->waker.goid = 0;
 	slot->traceskip = 0;
 	slot->op = OP_NONE;
 	slot->pd = 0;
@@ -203,17 +274,39 @@ static __always_inline void park(struct wait_config *c, __u64 g, __u8 reason, __
 	slot->open = 1;
 }
 
-/* ready() or goready() made a goroutine runnable. */
-static __always_inline void made_runnable(struct wait_config *c, __u64 g, __u8 traceskip, __u64 waker_goid)
+/* The open wait of a goroutine that was not made runnable yet; NULL if it has none. */
+static __always_inline struct slot *waiting(struct wait_config *c, __u64 g)
 {
 	__u64 key = key_of(c->process, g);
 	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
 
-	if (!slot || !slot->open || slot->runnable_ns)
-		return;
-	slot->traceskip = traceskip;
-	slot->waker_goid = waker_goid;
-	slot->runnable_ns = bpf_ktime_get_ns();
+	return slot && slot->open && !slot->runnable_ns ? slot : NULL;
+}
+
+/* The stack of a goroutine whose thread is on the system stack, to which it
+ * switched by runtime.systemstack. */
+static __always_inline __u64 stack_below(struct wait_config *c, __u64 g, __u64 last)
+{
+	return capture(c->process, user_u64(g + c->g_sched_pc), systemstack_caller(user_u64(g + c->g_sched_sp)),
+		       user_u64(g + c->g_sched_bp), last);
+}
+
+/* g makes another goroutine runnable, on the system stack. */
+static __always_inline void wakes(struct wait_config *c, __u64 g, struct waker *waker)
+{
+	__u64 key = key_of(c->process, g), goid = user_u64(g + c->g_goid);
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+
+	if (slot && slot->goid != goid)
+		slot = NULL;
+	waker->goid = goid;
+	waker->stack = stack_below(c, g, slot ? slot->waking_stack : 0);
+	waker->go_pc = slot ? slot->go_pc : 0;
+	waker->parent_goid = slot ? slot->parent_goid : 0;
+	waker->started_ns = slot ? slot->started_ns : 0;
+	waker->preempted_ns = slot ? preempted(c, slot) : UNMEASURED;
+	if (slot)
+		slot->waking_stack = waker->stack;
 }
 
 /* How a wait in the netpoller ended; old is what rg or wg held. pollDesc's
@@ -271,31 +364,39 @@ static __always_inline void finish_descriptor(struct wait_config *c, struct wait
 static __always_inline void finish(struct wait_config *c, __u64 key, struct slot *slot, __u64 now, __u64 m,
 				   __u64 old)
 {
-	struct wait_record r = {
-		.header = {RECORD_WAIT, process_of(key)},
-		.g = key,
-		.goid = slot->goid,
-		.start_pc = slot->start_pc,
-		.reason = slot->reason,
-		.op = slot->op,
-		.flags = slot->flags,
-		.park_ns = slot->park_ns,
-		.runnable_ns = slot->runnable_ns,
-		.resume_ns = now,
-		.waker_goid = slot->waker_goid,
-		.stack = slot->stack,
-		.pd = slot->pd,
-		.pd_gen = slot->pd_gen,
-		.outcome = OUTCOME_READY,
+	struct woken_record woken = {
+		.wait = {
+			.header = {slot->waker.goid ? RECORD_WOKEN : RECORD_WAIT, process_of(key)},
+			.g = key,
+			.goid = slot->goid,
+			.start_pc = slot->start_pc,
+			.go_pc = slot->go_pc,
+			.parent_goid = slot->parent_goid,
+			.preempted_ns = slot->preempted_ns,
+			.reason = slot->reason,
+			.op = slot->op,
+			.flags = slot->flags,
+			.park_ns = slot->park_ns,
+			.runnable_ns = slot->runnable_ns,
+			.resume_ns = now,
+			.stack = slot->stack,
+			.pd = slot->pd,
+			.pd_gen = slot->pd_gen,
+			.outcome = OUTCOME_READY,
+		},
+		.waker = slot->waker,
 	};
+	struct wait_record *r = &woken.wait;
 
 	slot->open = 0;
+	slot->preempted_ns = 0;
+	slot->ran_mode_changes = c->mode_changes;
 	if (slot->pd)
-		finish_descriptor(c, &r, slot, old);
-	r.p = user_u64(m + c->m_p);
-	r.tid = thread_id();
-	count(r.header.process, ENDS);
-	emit(&r, sizeof(r), wakeup_flags(), LOST_RING);
+		finish_descriptor(c, r, slot, old);
+	r->p = user_u64(m + c->m_p);
+	r->tid = thread_id();
+	count(r->header.process, ENDS);
+	emit(r, woken.waker.goid ? sizeof(woken) : sizeof(*r), wakeup_flags(), LOST_RING);
 }
 
 /* The kernel made a descriptor ready for the directions in events. */

@@ -55,6 +55,8 @@ const enum sends *exported_sends __attribute__((unused));
 const enum counter *exported_counter __attribute__((unused));
 const struct record_header *exported_record_header __attribute__((unused));
 const struct wait_record *exported_wait_record __attribute__((unused));
+const struct waker *exported_waker __attribute__((unused));
+const struct woken_record *exported_woken_record __attribute__((unused));
 const struct socket_record *exported_socket_record __attribute__((unused));
 const struct exec_record *exported_exec_record __attribute__((unused));
 
@@ -101,12 +103,17 @@ SEC("uprobe")
 int io_goready(struct pt_regs *ctx)
 {
 	struct wait_config *c = probed_process(ctx);
+	struct slot *slot;
 
 	keep_own_stack(ctx);
 	if (!c)
 		return 0;
 	count(c->process, HITS_GOREADY);
-	made_runnable(c, REG_ARG0(ctx), REG_ARG1(ctx) + c->traceskip_off, 0);
+	slot = waiting(c, REG_ARG0(ctx));
+	if (!slot)
+		return 0;
+	slot->traceskip = REG_ARG1(ctx) + c->traceskip_off;
+	slot->runnable_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -156,14 +163,23 @@ SEC("uprobe")
 int all_ready(struct pt_regs *ctx)
 {
 	struct wait_config *c = probed_process(ctx);
+	struct slot *slot;
 	__u64 curg;
 
 	keep_own_stack(ctx);
 	if (!c)
 		return 0;
 	count(c->process, HITS_READY);
+	slot = waiting(c, REG_ARG0(ctx));
+	if (!slot)
+		return 0;
+	slot->flags |= WAIT_SAW_READY;
+	slot->traceskip = REG_ARG1(ctx);
 	curg = user_u64(user_u64(REG_G(ctx) + c->g_m) + c->m_curg);
-	made_runnable(c, REG_ARG0(ctx), REG_ARG1(ctx), curg ? user_u64(curg + c->g_goid) : 0);
+	if (curg)
+		wakes(c, curg, &slot->waker);
+	/* Last, so that what this program takes is not part of the scheduling. */
+	slot->runnable_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -172,17 +188,26 @@ int all_ready(struct pt_regs *ctx)
 SEC("uprobe")
 int all_execute(struct pt_regs *ctx)
 {
-	__u64 old = 0, now = bpf_ktime_get_ns(), key;
+	__u64 old = 0, now = bpf_ktime_get_ns(), g = REG_ARG0(ctx), key;
 	struct wait_config *c = probed_process(ctx);
+	__u32 tid = bpf_get_current_pid_tgid();
 	struct slot *slot;
 
 	keep_own_stack(ctx);
 	if (!c)
 		return 0;
 	count(c->process, HITS_RESUME);
-	key = key_of(c->process, REG_ARG0(ctx));
-	slot = bpf_map_lookup_elem(&slots, &key);
-	if (!slot || !slot->open || unseen(c, slot))
+	key = key_of(c->process, g);
+	executes(c, key, tid, now);
+	slot = slot_of(key);
+	if (!slot)
+		return 0;
+	if (!slot->open) {
+		goes_on(c, slot, g, tid, now);
+		return 0;
+	}
+	slot->tid = tid;
+	if (unseen(c, slot))
 		return 0;
 	if (slot->pd)
 		old = user_u64(address_of(slot->pd) + (slot->write ? c->pd_wg : c->pd_rg));

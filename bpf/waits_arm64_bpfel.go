@@ -134,7 +134,14 @@ const (
 	WaitsRecordTypeRECORD_WAIT   WaitsRecordType = 1
 	WaitsRecordTypeRECORD_SOCKET WaitsRecordType = 2
 	WaitsRecordTypeRECORD_EXEC   WaitsRecordType = 3
+	WaitsRecordTypeRECORD_WOKEN  WaitsRecordType = 4
 )
+
+type WaitsRun struct {
+	_           structs.HostLayout
+	G           uint64
+	ModeChanges uint64
+}
 
 type WaitsSends uint32
 
@@ -144,25 +151,33 @@ const (
 )
 
 type WaitsSlot struct {
-	_           structs.HostLayout
-	Seq         uint64
-	Goid        uint64
-	StartPc     uint64
-	ParkNs      uint64
-	RunnableNs  uint64
-	WakerGoid   uint64
-	Stack       uint64
-	Pd          uint64
-	PdGen       uint32
-	Retransmits uint32
-	Open        uint8
-	Reason      uint8
-	Op          uint8
-	Write       uint8
-	Traceskip   uint8
-	Flags       uint8
-	ModeChanges uint8
-	Pad         uint8
+	_              structs.HostLayout
+	Seq            uint64
+	Goid           uint64
+	StartPc        uint64
+	GoPc           uint64
+	ParentGoid     uint64
+	StartedNs      uint64
+	PreemptedNs    uint64
+	PreemptedSince uint64
+	WakingStack    uint64
+	ParkNs         uint64
+	RunnableNs     uint64
+	Waker          WaitsWaker
+	Stack          uint64
+	Pd             uint64
+	PdGen          uint32
+	Retransmits    uint32
+	Tid            uint32
+	Open           uint8
+	Reason         uint8
+	Op             uint8
+	Write          uint8
+	Traceskip      uint8
+	Flags          uint8
+	ModeChanges    uint8
+	RanModeChanges uint8
+	Pad            [4]uint8
 }
 
 type WaitsSocketRecord struct {
@@ -202,8 +217,11 @@ type WaitsWaitConfig struct {
 	G_m              uint32
 	G_goid           uint32
 	G_startpc        uint32
+	G_gopc           uint32
+	G_parentGoid     uint32
 	G_reason         uint32
 	G_schedPc        uint32
+	G_schedSp        uint32
 	G_schedBp        uint32
 	M_curg           uint32
 	M_p              uint32
@@ -224,6 +242,7 @@ type WaitsWaitConfig struct {
 	ReadinessByEpoll uint8
 	TraceskipOff     uint8
 	Pad              [4]uint8
+	_                [4]byte
 }
 
 type WaitsWaitFlag uint32
@@ -235,6 +254,7 @@ const (
 	WaitsWaitFlagWAIT_TRACKS_SENDS    WaitsWaitFlag = 8
 	WaitsWaitFlagWAIT_PENDING_AT_PARK WaitsWaitFlag = 16
 	WaitsWaitFlagWAIT_POLLED_BEFORE   WaitsWaitFlag = 32
+	WaitsWaitFlagWAIT_SAW_READY       WaitsWaitFlag = 64
 )
 
 type WaitsWaitOp uint32
@@ -263,12 +283,14 @@ type WaitsWaitRecord struct {
 	G           uint64
 	Goid        uint64
 	StartPc     uint64
+	GoPc        uint64
+	ParentGoid  uint64
+	PreemptedNs uint64
 	ParkNs      uint64
 	ReadyNs     uint64
 	RunnableNs  uint64
 	ResumeNs    uint64
 	PendingNs   uint64
-	WakerGoid   uint64
 	Stack       uint64
 	Pd          uint64
 	PollerPc    uint64
@@ -284,10 +306,26 @@ type WaitsWaitRecord struct {
 	Flags       uint8
 }
 
+type WaitsWaker struct {
+	_           structs.HostLayout
+	Goid        uint64
+	Stack       uint64
+	GoPc        uint64
+	ParentGoid  uint64
+	StartedNs   uint64
+	PreemptedNs uint64
+}
+
 type WaitsWindow struct {
 	_     structs.HostLayout
 	Owner uint64
 	Bytes [2048]uint8
+}
+
+type WaitsWokenRecord struct {
+	_     structs.HostLayout
+	Wait  WaitsWaitRecord
+	Waker WaitsWaker
 }
 
 // Names of all BPF objects in the ELF.
@@ -305,6 +343,7 @@ const (
 	WaitsMapPollers              = "pollers"
 	WaitsMapPolling              = "polling"
 	WaitsMapRecords              = "records"
+	WaitsMapRuns                 = "runs"
 	WaitsMapSlots                = "slots"
 	WaitsMapSockets              = "sockets"
 	WaitsMapStacks               = "stacks"
@@ -349,6 +388,8 @@ const (
 	WaitsVarExportedWaitOp       = "exported_wait_op"
 	WaitsVarExportedWaitOutcome  = "exported_wait_outcome"
 	WaitsVarExportedWaitRecord   = "exported_wait_record"
+	WaitsVarExportedWaker        = "exported_waker"
+	WaitsVarExportedWokenRecord  = "exported_woken_record"
 	WaitsVarHaveCookies          = "have_cookies"
 	WaitsVarNever                = "never"
 	WaitsVarSendsSeen            = "sends_seen"
@@ -443,6 +484,7 @@ type WaitsMapSpecs struct {
 	Pollers    *ebpf.MapSpec `ebpf:"pollers"`
 	Polling    *ebpf.MapSpec `ebpf:"polling"`
 	Records    *ebpf.MapSpec `ebpf:"records"`
+	Runs       *ebpf.MapSpec `ebpf:"runs"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
 	Stacks     *ebpf.MapSpec `ebpf:"stacks"`
@@ -468,6 +510,8 @@ type WaitsVariableSpecs struct {
 	ExportedWaitOp       *ebpf.VariableSpec `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.VariableSpec `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.VariableSpec `ebpf:"exported_wait_record"`
+	ExportedWaker        *ebpf.VariableSpec `ebpf:"exported_waker"`
+	ExportedWokenRecord  *ebpf.VariableSpec `ebpf:"exported_woken_record"`
 	HaveCookies          *ebpf.VariableSpec `ebpf:"have_cookies"`
 	Never                *ebpf.VariableSpec `ebpf:"never"`
 	SendsSeen            *ebpf.VariableSpec `ebpf:"sends_seen"`
@@ -509,6 +553,7 @@ type WaitsMaps struct {
 	Pollers    *ebpf.Map `ebpf:"pollers"`
 	Polling    *ebpf.Map `ebpf:"polling"`
 	Records    *ebpf.Map `ebpf:"records"`
+	Runs       *ebpf.Map `ebpf:"runs"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	Sockets    *ebpf.Map `ebpf:"sockets"`
 	Stacks     *ebpf.Map `ebpf:"stacks"`
@@ -529,6 +574,7 @@ func (m *WaitsMaps) Close() error {
 		m.Pollers,
 		m.Polling,
 		m.Records,
+		m.Runs,
 		m.Slots,
 		m.Sockets,
 		m.Stacks,
@@ -555,6 +601,8 @@ type WaitsVariables struct {
 	ExportedWaitOp       *ebpf.Variable `ebpf:"exported_wait_op"`
 	ExportedWaitOutcome  *ebpf.Variable `ebpf:"exported_wait_outcome"`
 	ExportedWaitRecord   *ebpf.Variable `ebpf:"exported_wait_record"`
+	ExportedWaker        *ebpf.Variable `ebpf:"exported_waker"`
+	ExportedWokenRecord  *ebpf.Variable `ebpf:"exported_woken_record"`
 	HaveCookies          *ebpf.Variable `ebpf:"have_cookies"`
 	Never                *ebpf.Variable `ebpf:"never"`
 	SendsSeen            *ebpf.Variable `ebpf:"sends_seen"`

@@ -180,14 +180,19 @@ func (r *Recorder) enter(t *traced, waiting []*process.Goroutine, since int64) (
 // slotOf is what the kernel side would have noted at the park.
 func (r *Recorder) slotOf(t *traced, g *process.Goroutine, since int64) bpf.WaitsSlot {
 	slot := bpf.WaitsSlot{
-		Goid:   g.Goid,
-		ParkNs: uint64(since),
-		Open:   1,
-		Reason: g.WaitReason,
-		Flags:  uint8(bpf.WaitsWaitFlagWAIT_STARTED_BEFORE),
+		Goid:        g.Goid,
+		ParentGoid:  g.ParentGoid,
+		PreemptedNs: unmeasured,
+		ParkNs:      uint64(since),
+		Open:        1,
+		Reason:      g.WaitReason,
+		Flags:       uint8(bpf.WaitsWaitFlagWAIT_STARTED_BEFORE),
 	}
 	if g.StartPC != 0 {
 		slot.StartPc = g.StartPC + t.target.Bias
+	}
+	if g.GoPC != 0 {
+		slot.GoPc = g.GoPC + t.target.Bias
 	}
 	if g.PollDesc == 0 {
 		return slot

@@ -303,7 +303,11 @@ func (r *Recorder) deliverOf(t *traced, raw []byte, w *wait.Wait, sink wait.Sink
 	switch recordType(raw) {
 	case bpf.WaitsRecordTypeRECORD_WAIT:
 		if record := recordAs[bpf.WaitsWaitRecord](raw); record != nil {
-			return r.deliverWait(t, record, w, sink)
+			return r.deliverWait(t, record, nil, w, sink)
+		}
+	case bpf.WaitsRecordTypeRECORD_WOKEN:
+		if record := recordAs[bpf.WaitsWokenRecord](raw); record != nil {
+			return r.deliverWait(t, &record.Wait, &record.Waker, w, sink)
 		}
 	case bpf.WaitsRecordTypeRECORD_SOCKET:
 		if record := recordAs[bpf.WaitsSocketRecord](raw); record != nil {
@@ -315,13 +319,14 @@ func (r *Recorder) deliverOf(t *traced, raw []byte, w *wait.Wait, sink wait.Sink
 	return nil
 }
 
-func (r *Recorder) deliverWait(t *traced, record *bpf.WaitsWaitRecord, w *wait.Wait, sink wait.Sink) error {
+// deliverWait delivers a finished wait; waker is nil if no goroutine ended it.
+func (r *Recorder) deliverWait(t *traced, record *bpf.WaitsWaitRecord, waker *bpf.WaitsWaker, w *wait.Wait, sink wait.Sink) error {
 	if t.isStale(record.G, record.Goid, record.Flags) {
 		t.adoption.staleEnded.Add(1)
 		return nil
 	}
 	t.countDescriptor(record.Flags, record.Pd, record.PdGen)
-	t.decoder.wait(record, w)
+	t.decoder.wait(record, waker, w)
 	r.delivered.Add(1)
 	return sink.Wait(w)
 }

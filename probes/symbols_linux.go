@@ -22,8 +22,10 @@ type symbols struct {
 	chains     *ebpf.Map
 	snapshots  [][]uint64 // stacks found by a snapshot, at link-time addresses
 	stacks     map[uint64]*wait.Stack
+	wakings    map[uint64]waking // by the number of a stack
 	functions  map[uint64]string
-	pollers    map[uint64]string // by what the kernel side has in pollers
+	creators   map[uint64]creator // by the address to which the go statement returns
+	pollers    map[uint64]string  // by what the kernel side has in pollers
 }
 
 func newSymbols(symbolizer *process.Symbolizer, bias uint64, chains *ebpf.Map, places *gobinary.Places) *symbols {
@@ -31,7 +33,9 @@ func newSymbols(symbolizer *process.Symbolizer, bias uint64, chains *ebpf.Map, p
 		symbolizer: symbolizer,
 		chains:     chains,
 		stacks:     make(map[uint64]*wait.Stack),
+		wakings:    make(map[uint64]waking),
 		functions:  make(map[uint64]string),
+		creators:   make(map[uint64]creator),
 		pollers:    make(map[uint64]string),
 	}
 	for _, call := range places.NetpollCalls {
@@ -57,6 +61,45 @@ func (s *symbols) stack(id uint64) *wait.Stack {
 		s.stacks[id] = s.symbolizer.Stack(pcs)
 	}
 	return s.stacks[id]
+}
+
+// waking is where a goroutine was that made another runnable.
+type waking struct {
+	line      string // as [wait.Stack.Line]
+	runsTimer bool
+}
+
+func (s *symbols) waking(id uint64) waking {
+	at, known := s.wakings[id]
+	if !known {
+		if stack := s.stack(id); stack != nil {
+			at = waking{stack.Line, stack.RunsTimer()}
+		}
+		s.wakings[id] = at
+	}
+	return at
+}
+
+// creator is a go statement.
+type creator struct {
+	line     string // "file:line"
+	function string // that it is in
+}
+
+// creator is the go statement that returns to an address. That of the main
+// goroutine is none: assembly starts it.
+func (s *symbols) creator(pc uint64) creator {
+	if pc == 0 {
+		return creator{}
+	}
+	statement, known := s.creators[pc]
+	if !known {
+		if f, ok := s.symbolizer.Call(pc); ok && f.Func != "runtime.rt0_go" {
+			statement = creator{f.FileLine(), f.Func}
+		}
+		s.creators[pc] = statement
+	}
+	return statement
 }
 
 // chain is what the kernel side keeps under a number; nil for nothing.

@@ -1,6 +1,9 @@
 package probes
 
 import (
+	"math"
+	"time"
+
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -34,11 +37,16 @@ type decoder struct {
 	// byEpoll: every edge of readiness is seen, so that a wait during which
 	// none came was over before it began.
 	byEpoll bool
+	woke    wait.Waker // that the moments of the wait at hand point to
 }
 
-// wait fills w from a finished wait.
-func (d *decoder) wait(r *bpf.WaitsWaitRecord, w *wait.Wait) {
+// wait fills w from a finished wait; waker is nil if no goroutine ended it.
+func (d *decoder) wait(r *bpf.WaitsWaitRecord, waker *bpf.WaitsWaker, w *wait.Wait) {
 	m := d.moments(r)
+	if has(r.Flags, bpf.WaitsWaitFlagWAIT_SAW_READY) {
+		d.woke = d.waker(waker)
+		m.Waker = &d.woke
+	}
 	m.Wait(w)
 	d.name(r, w)
 }
@@ -48,6 +56,7 @@ func (d *decoder) wait(r *bpf.WaitsWaitRecord, w *wait.Wait) {
 func (d *decoder) open(slot *bpf.WaitsSlot, pending, now int64, w *wait.Wait) {
 	r := bpf.WaitsWaitRecord{
 		Reason: slot.Reason, Op: slot.Op, Flags: slot.Flags, Goid: slot.Goid, StartPc: slot.StartPc,
+		GoPc: slot.GoPc, ParentGoid: slot.ParentGoid, PreemptedNs: slot.PreemptedNs,
 		ParkNs: slot.ParkNs, ResumeNs: uint64(now), PendingNs: uint64(pending),
 		Stack: slot.Stack, Pd: slot.Pd, PdGen: slot.PdGen,
 	}
@@ -80,9 +89,38 @@ func (d *decoder) moments(r *bpf.WaitsWaitRecord) wait.Moments {
 	}
 }
 
+// waker is who ended a wait that a call of ready ended; k is nil if that was no
+// goroutine.
+func (d *decoder) waker(k *bpf.WaitsWaker) wait.Waker {
+	if k == nil {
+		return wait.Waker{}
+	}
+	at := d.symbols.waking(k.Stack)
+	return wait.Waker{
+		Goid: k.Goid, PID: d.process.PID, Line: at.line,
+		RanTimer:   at.runsTimer || wait.StartsForTimer(d.symbols.creator(k.GoPc).function),
+		ParentGoid: k.ParentGoid,
+		Started:    int64(k.StartedNs),
+		Preempted:  measured(k.PreemptedNs),
+	}
+}
+
+// unmeasured is a duration that the kernel side did not measure (UNMEASURED in
+// records.h).
+const unmeasured = math.MaxUint64
+
+func measured(ns uint64) time.Duration {
+	if ns == unmeasured {
+		return wait.Unmeasured
+	}
+	return time.Duration(ns)
+}
+
 // name fills in what needs no decision: who waited, and where.
 func (d *decoder) name(r *bpf.WaitsWaitRecord, w *wait.Wait) {
-	w.Process, w.Goid, w.WakerGoid = d.process, r.Goid, r.WakerGoid
+	w.Process, w.Goid, w.ParentGoid = d.process, r.Goid, r.ParentGoid
+	w.Preempted = measured(r.PreemptedNs)
+	w.CreatorLine = d.symbols.creator(r.GoPc).line
 	w.RTT, w.MinRTT, w.Retransmits = r.RttUs, r.MinRttUs, r.Retransmits
 	w.HasTCP = has(r.Flags, bpf.WaitsWaitFlagWAIT_HAS_TCP)
 	w.Poller = d.symbols.poller(r.PollerPc)

@@ -192,7 +192,7 @@ const reasonSyscall = "syscall"
 func (r *reader) describe(g *rawG) Goroutine {
 	goroutine := Goroutine{
 		Addr: g.addr, Goid: g.goid, Status: g.status, ParentGoid: g.parentGoid,
-		StartPC: g.startPC - r.bias, FD: -1,
+		StartPC: g.startPC - r.bias, GoPC: g.goPC - r.bias, FD: -1,
 	}
 	switch g.status {
 	case GWaiting, GLeaked:

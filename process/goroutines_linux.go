@@ -20,6 +20,7 @@ type Goroutine struct {
 	Reason     string
 	ParentGoid uint64 // who started it; 0 when not known
 	StartPC    uint64 // the function that it was started with, at link time
+	GoPC       uint64 // where the go statement that started it returns to, at link time
 	// System tells that the runtime started it for its own use.
 	System bool
 
@@ -291,13 +292,13 @@ type rawG struct {
 	status                          GoroutineStatus
 	goid                            uint64
 	waitReason                      uint8
-	parentGoid, startPC             uint64
+	parentGoid, startPC, goPC       uint64
 }
 
 // gSize is how much of a g is read.
 func gSize(l *gobinary.LayoutG) int {
 	return sizeUpTo(8, l.StackLo, l.StackHi, l.M, l.SchedSP, l.SchedPC, l.SchedBP, l.SyscallSP, l.SyscallPC,
-		l.SyscallBP, l.AtomicStatus, l.Goid, l.WaitReason, l.ParentGoid, l.StartPC)
+		l.SyscallBP, l.AtomicStatus, l.Goid, l.WaitReason, l.ParentGoid, l.StartPC, l.GoPC)
 }
 
 func decodeG(l *gobinary.LayoutG, addr uint64, raw []byte) rawG {
@@ -317,6 +318,7 @@ func decodeG(l *gobinary.LayoutG, addr uint64, raw []byte) rawG {
 		waitReason: uint8(word(raw, l.WaitReason)),
 		parentGoid: word(raw, l.ParentGoid),
 		startPC:    word(raw, l.StartPC),
+		goPC:       word(raw, l.GoPC),
 	}
 }
 

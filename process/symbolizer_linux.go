@@ -65,6 +65,16 @@ func (s *Symbolizer) StackOf(pcs []uint64) *wait.Stack { return s.stack(pcs, 0) 
 // Func is the name of the function at an address of the process; empty if there is none.
 func (s *Symbolizer) Func(pc uint64) string { return s.LinkFunc(pc - s.bias) }
 
+// Call is the innermost function at the call that returns to an address of the
+// process; false if there is none.
+func (s *Symbolizer) Call(returnAddress uint64) (wait.Frame, bool) {
+	frames := s.framesAt(returnAddress - 1 - s.bias)
+	if len(frames) == 0 {
+		return wait.Frame{}, false
+	}
+	return frames[0], true
+}
+
 // LinkFunc is the name of the function at a link-time address.
 func (s *Symbolizer) LinkFunc(pc uint64) string {
 	if f, ok := s.binary.FuncAt(pc); ok {

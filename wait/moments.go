@@ -29,6 +29,9 @@ type Moments struct {
 	Outcome   Outcome
 	Reason    string // in the runtime's own words
 	StartFunc string // the function that the goroutine was started with
+	// Waker is who made the goroutine runnable; nil where that was not looked
+	// for, and where the netpoller or the scheduler did.
+	Waker *Waker
 	// Endpoint is what the netpoller watches for the goroutine: nil for a wait
 	// that is none of the netpoller's, only an FD of -1 where it is not known.
 	Endpoint *Endpoint
@@ -44,6 +47,10 @@ func (m *Moments) Wait(w *Wait) {
 	}
 	w.Start, w.StartedBefore = m.Park+m.WallOffset, m.StartedBefore
 	w.Op, w.Reason, w.StartFunc = m.Op, m.Reason, m.StartFunc
+	if m.Waker != nil {
+		m.Waker.fill(w, m.Park)
+	}
+	w.ByTimer = w.ByTimer || w.Outcome == OutcomeTimeout
 	edges := m.edges()
 	edges.split(w)
 	switch {
