@@ -32,6 +32,12 @@ type Wait struct {
 	Running  int64
 	Reason   string       // in the execution tracer's words: network, sync, ...
 	Frames   []wait.Frame // innermost first; shared, not to be changed
+	// Preempted is the time for which the goroutine was runnable without having
+	// waited, from its last wait or its start to this wait; [wait.Unmeasured] if
+	// the trace lacks the beginning.
+	Preempted time.Duration
+	// Waker is the goroutine that ended the wait; 0 for none.
+	Waker uint64
 	// Squeezed tells that one of the three moments lies in a stretch of the trace
 	// whose times are made up: see [stamps].
 	Squeezed bool
@@ -85,7 +91,7 @@ func Read(r io.Reader) (*Trace, error) {
 		return nil, fmt.Errorf("reading execution trace: %w", err)
 	}
 	c := collector{
-		goroutines: make(map[trace.GoID]*open), frames: make(map[trace.Stack][]wait.Frame),
+		goroutines: make(map[trace.GoID]*open), between: make(map[trace.GoID]*between), frames: make(map[trace.Stack][]wait.Frame),
 		stamps: newStamps(minor),
 	}
 	for {
@@ -128,10 +134,17 @@ func minorVersion(r *bufio.Reader) (int, error) {
 type collector struct {
 	trace      Trace
 	goroutines map[trace.GoID]*open
+	between    map[trace.GoID]*between
 	frames     map[trace.Stack][]wait.Frame
 	marks      []mark
 	stamps     *stamps
 	begun      bool
+}
+
+// between is what a goroutine does between two waits.
+type between struct {
+	preempted time.Duration
+	since     int64 // it is runnable since then; 0 if it is not
 }
 
 // open is a wait that is not over.
@@ -156,7 +169,7 @@ func (c *collector) add(event trace.Event) {
 		}
 	case trace.EventStateTransition:
 		if change := event.StateTransition(); change.Resource.Kind == trace.ResourceGoroutine {
-			c.change(now, change)
+			c.change(now, change, event.Goroutine())
 		}
 	}
 }
@@ -167,25 +180,32 @@ func (c *collector) addMark(now int64, message string) {
 	}
 }
 
-func (c *collector) change(now int64, change trace.StateTransition) {
+// change notes what a goroutine changes to; by is the one that runs meanwhile.
+func (c *collector) change(now int64, change trace.StateTransition, by trace.GoID) {
 	id := change.Resource.Goroutine()
 	from, to := change.Goroutine()
 	// A generation of the trace begins by saying again what each goroutine is.
 	if from == to {
 		return
 	}
+	preempted := c.preempted(id, from, to, now)
 	current := c.goroutines[id]
 	switch {
 	case to == trace.GoWaiting:
 		c.goroutines[id] = &open{
 			cutStart: from != trace.GoRunning,
-			wait:     Wait{Goid: uint64(id), Park: now, Reason: change.Reason, Frames: c.framesOf(change.Stack)},
+			wait: Wait{
+				Goid: uint64(id), Park: now, Reason: change.Reason, Frames: c.framesOf(change.Stack), Preempted: preempted,
+			},
 		}
 	case current == nil:
 		// Something else than a wait ends, such as a system call.
 	case from == trace.GoWaiting && to == trace.GoRunnable:
 		current.runnable = true
 		current.wait.Runnable = now
+		if by != trace.NoGoroutine {
+			current.wait.Waker = uint64(by)
+		}
 	case from == trace.GoRunnable && to == trace.GoRunning && current.runnable:
 		current.wait.Running = now
 		c.end(current)
@@ -193,6 +213,27 @@ func (c *collector) change(now int64, change trace.StateTransition) {
 	default:
 		delete(c.goroutines, id)
 	}
+}
+
+// preempted adds up for how long a goroutine is runnable between its waits, and
+// returns the sum so far; [wait.Unmeasured] if it is not known.
+func (c *collector) preempted(id trace.GoID, from, to trace.GoState, now int64) time.Duration {
+	current := c.between[id]
+	switch {
+	case from == trace.GoNotExist || from == trace.GoWaiting:
+		c.between[id] = new(between)
+	case current == nil:
+		return wait.Unmeasured
+	case to == trace.GoRunnable:
+		current.since = now
+	case from == trace.GoRunnable && current.since != 0:
+		current.preempted += time.Duration(now - current.since)
+		current.since = 0
+	}
+	if current == nil {
+		return wait.Unmeasured
+	}
+	return current.preempted
 }
 
 func (c *collector) end(o *open) {

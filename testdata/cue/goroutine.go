@@ -21,10 +21,10 @@ func Goid() uint64 {
 	return id
 }
 
-// AwaitParked returns when a goroutine is in the netpoller's wait. It must get
-// there by itself.
-func AwaitParked(goid uint64) {
-	parked := []byte(fmt.Sprintf("goroutine %d [IO wait", goid))
+// AwaitParked returns when a goroutine waits for a reason, in the words of stack
+// dumps ("IO wait" is the netpoller's). It must get there by itself.
+func AwaitParked(goid uint64, reason string) {
+	parked := []byte(fmt.Sprintf("goroutine %d [%s", goid, reason))
 	text := make([]byte, 1<<20)
 	for !bytes.Contains(text[:runtime.Stack(text, true)], parked) {
 		time.Sleep(100 * time.Microsecond)

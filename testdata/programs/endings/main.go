@@ -94,7 +94,7 @@ func (b *book) do(w waiting) error {
 		result <- w.block()
 	}()
 	goid := <-started
-	cue.AwaitParked(goid)
+	cue.AwaitParked(goid, "IO wait")
 	fd, err := w.fd()
 	if err != nil {
 		return err
