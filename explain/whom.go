@@ -116,7 +116,12 @@ func (e *Explainer) relate(x *wait.Explanation, w *wait.Wait, g, waker *goroutin
 		x.For = g.position.whom
 	}
 	x.Idle = idleKind(x, w, g, waker)
-	x.Library = x.Idle == "" && w.Role != wait.RoleAccepted && w.Stack != nil && w.Stack.Own == "" && e.wakers.of(w.Process)
+	library := w.Stack != nil && w.Stack.Own == "" && w.Role != wait.RoleAccepted
+	seen := e.wakers.of(w.Process)
+	if library && !seen && g.position.whom == "" {
+		x.For = "" // whoever waits for it is not seen
+	}
+	x.Library = library && seen && x.Idle == ""
 	if waker != nil {
 		x.Served, waker.served = waker.served, wait.Served{}
 		if g.position.whom != "" && x.Idle == "" {
@@ -132,10 +137,16 @@ func (e *Explainer) relate(x *wait.Explanation, w *wait.Wait, g, waker *goroutin
 // idleKind says why nobody awaited a blocked wait. Who is nearer to those who are
 // kept waiting gives work to those who are farther away.
 func idleKind(x *wait.Explanation, w *wait.Wait, g, waker *goroutine) wait.IdleKind {
-	if w.Blocked <= 0 || w.Op != "" || !handsOver[w.Reason] {
-		return ""
-	}
 	switch {
+	case w.Op != "" || w.Reason == wait.ReasonIO:
+		return ""
+	case w.Kind == wait.KindOpen:
+		if x.For != wait.ForRequest && (handsOver[w.Reason] || w.Reason == waitGroup) {
+			return wait.IdleWork // as far as anybody can tell
+		}
+		return ""
+	case w.Blocked <= 0 || !handsOver[w.Reason]:
+		return ""
 	case waker != nil && waker.position.nearer(g.position):
 		return wait.IdleWork
 	case waker == nil && x.For == wait.ForBackground && withoutWaker(w) == wait.CauseTimer:
@@ -147,6 +158,9 @@ func idleKind(x *wait.Explanation, w *wait.Wait, g, waker *goroutine) wait.IdleK
 // handsOver are the runtime's reasons for waits in which a worker gets its next
 // work, or a loop its next turn.
 var handsOver = map[string]bool{"chan receive": true, "select": true, "sync.Cond.Wait": true, wait.ReasonSleep: true}
+
+// waitGroup is the runtime's reason for a wait for others' ends.
+const waitGroup = "sync.WaitGroup.Wait"
 
 // filed names the largest cause of a wait whose thing does not tell what it was
 // for; those about one peer are one.

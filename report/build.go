@@ -115,7 +115,7 @@ func (s *sealed) report(w *window) *Report {
 	r.Events.Notes = s.notesOf(w)
 	scratch := &Distribution{scale: s.scale}
 	for i, section := range s.sections {
-		built := section.build(&w.sections[i], s.groups[i], s.order, scratch)
+		built := section.build(&w.sections[i], s.groups[i], s, scratch)
 		r.Totals = r.Totals.Plus(&built.Totals)
 		r.Sections = append(r.Sections, built)
 	}

@@ -18,9 +18,12 @@ const (
 // Options says what a report is to be about. The zero value is the report that
 // people see first, without conclusions.
 type Options struct {
-	// By is what the waits are grouped by. If it is empty there are two
-	// sections: network waits by peer and line, all others by reason and line.
+	// By is what the waits are grouped by. If it is empty they are grouped by whom
+	// they keep waiting, peer and line, for the first screen ([Section.Screen]).
 	By []Key
+	// Own are patterns of what is the program's own code, besides what recordings
+	// say ([OwnCode]).
+	Own []string
 	// Filter leaves out waits that do not match; nil lets all pass. Causes and
 	// findings are drawn from all waits.
 	Filter *Filter
@@ -81,6 +84,7 @@ type Builder struct {
 	order order
 
 	mu        sync.Mutex // held for one wait or to seal a window, never to build a report
+	own       *OwnCode   // nil: as recordings say
 	explain   Explainer  // nil: there is none
 	first     wait.Sink  // the first stage
 	windows   windows    // the stages after the explanation
@@ -97,7 +101,11 @@ func NewBuilder(options Options) (*Builder, error) {
 	if options.MaxWindows <= 0 {
 		options.MaxWindows = defaultMaxWindows
 	}
-	order, err := orderNamed(options.Sort, options.Idle)
+	order, err := orderNamed(options.Sort)
+	if err != nil {
+		return nil, err
+	}
+	table, err := newSection(options.By, options.MaxGroups)
 	if err != nil {
 		return nil, err
 	}
@@ -105,18 +113,15 @@ func NewBuilder(options Options) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the scale of percentiles: %w", err)
 	}
-	b := &Builder{order: order, windows: windows{options: options, scale: s}}
-	for _, spec := range sectionsFor(options.By) {
-		section, err := newSection(spec, options.MaxGroups)
-		if err != nil {
-			return nil, err
-		}
-		b.windows.sections = append(b.windows.sections, section)
-	}
+	b := &Builder{order: order, windows: windows{options: options, scale: s, sections: []*section{table}}}
 	b.first = &b.windows
 	if options.Explain != nil {
 		b.explain = options.Explain(&b.windows)
 		b.first = b.explain
+	}
+	if len(options.Own) > 0 {
+		b.own = NewOwnCode(options.Own)
+		b.first = ownStage{b.own, b.first}
 	}
 	return b, nil
 }
@@ -128,6 +133,9 @@ func (b *Builder) Begin(meta *wait.Meta) error {
 	defer b.mu.Unlock()
 	if err := b.seal(); err != nil {
 		return err
+	}
+	if b.own != nil {
+		b.own.Begin(meta)
 	}
 	if b.explain != nil {
 		b.explain.Begin(meta)

@@ -64,6 +64,8 @@ func TestKeys(t *testing.T) {
 	full.Goid, full.Poller, full.P, full.TID, full.StartFunc = 17, "sysmon", 3, 4172, "main.handle"
 	full.Process = &wait.Process{Host: "node-1", Name: "api", PID: 4171}
 	full.Stack = &wait.Stack{Funcs: "main.main;main.get", Line: "/app/get.go:7", Func: "main.get", Via: "main.get", Own: "main.main;main.get"}
+	full.WakerLine, full.CreatorLine, full.ParentGoid = "/app/put.go:8", "/app/main.go:9", 5
+	full.Explanation = &wait.Explanation{For: wait.ForRequest}
 	bare := wait.Wait{Kind: wait.KindWait, FD: -1, P: -1, TID: -1}
 	tests := []struct {
 		key        report.Key
@@ -93,6 +95,10 @@ func TestKeys(t *testing.T) {
 		{"own", "main.main;main.get", ""},
 		{"entry", "main.main", ""},
 		{"cause", "network of db:5432", ""},
+		{"for", "request", ""},
+		{"waker", "/app/put.go:8", ""},
+		{"creator", "/app/main.go:9", ""},
+		{"parent", "5", ""},
 	}
 	var tested []string
 	for _, test := range tests {
@@ -142,7 +148,7 @@ func TestParseKeys(t *testing.T) {
 		t.Errorf("got %v, %v", keys, err)
 	}
 	_, err = report.ParseKeys("peer,port")
-	const want = `unknown key "port" (did you mean host?); for all keys see netpolltrace report --help`
+	const want = `unknown key "port" (did you mean for or host?); for all keys see netpolltrace report --help`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
@@ -277,25 +283,6 @@ func TestMissingParts(t *testing.T) {
 	n := build(t, by(report.KeyPeer), read(ms, ms, ms), blocked, light).Sections[0].Rows[0].All
 	if n.NoNetwork != 0 || n.NoNetpoll != 1 || n.NoSched != 1 || n.Unsplit != 2*ms {
 		t.Errorf("got %+v", n)
-	}
-}
-
-// The default report tells waits of the network from others.
-func TestDefaultSections(t *testing.T) {
-	channel := read(none, none, ms)
-	channel.Op, channel.Reason, channel.Blocked, channel.Total, channel.Idle = "", "chan receive", 2*ms, 3*ms, none
-	r := build(t, report.Options{}, read(ms, ms, ms), channel)
-	if len(r.Sections) != 2 || r.Sections[0].Totals.All.Waits != 1 || r.Sections[1].Totals.All.Waits != 1 {
-		t.Fatalf("sections %+v", r.Sections)
-	}
-	if got := r.Sections[1].Rows[0].Key; got[0] != "chan receive" {
-		t.Errorf("key %q", got)
-	}
-	if r.Totals.All.Waits != 2 || r.Totals.All.Total != 6*ms {
-		t.Errorf("totals %+v", r.Totals)
-	}
-	if r.Sections[1].Idle != (report.IdleWaits{}) {
-		t.Errorf("idle of channels: %+v", r.Sections[1].Idle)
 	}
 }
 

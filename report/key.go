@@ -25,6 +25,10 @@ const (
 	KeyOp        Key = "op"
 	KeyOutcome   Key = "outcome"
 	KeyPoller    Key = "poller"
+	KeyFor       Key = "for"
+	KeyOwn       Key = "own"
+	KeyEntry     Key = "entry"
+	KeyVia       Key = "via"
 )
 
 // scope is of which columns something is known.
@@ -48,10 +52,11 @@ func keyNames(of scope) []string {
 	return names
 }
 
-// keyNamed is the column that a key groups by.
+// keyNamed is the column that a key groups by. A column's own name is one too:
+// waker_line for waker.
 func keyNamed(name Key) (column.Column, error) {
 	for _, c := range column.Table() {
-		if c.Key == string(name) && name != "" {
+		if name != "" && c.Key != "" && (c.Key == string(name) || c.Name == string(name)) {
 			return c, nil
 		}
 	}

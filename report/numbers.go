@@ -84,7 +84,11 @@ type Row struct {
 
 	All     Numbers // all finished waits, with their idle time
 	Awaited Numbers // without idle time; the package's comment says how
-	Idle    time.Duration
+	// Shown is what people are shown: of the program's own waits what was awaited
+	// (with [Options.Idle] all of all waits), with the blocked time that libraries
+	// waited for something in the part in which they did.
+	Shown Numbers
+	Idle  time.Duration
 	// Causes are what the blocked part of the waits was for, the longest first;
 	// they add up to All.Blocked. Empty where the waits were not explained.
 	Causes []wait.Cause
@@ -92,6 +96,15 @@ type Row struct {
 	Open          uint64        // waits that were not over at the end
 	OpenTime      time.Duration // their ages together
 	StartedBefore uint64        // waits of All and Open that began before the recording
+
+	// Callers are the chains of the program's functions that waited, root first and
+	// joined by ";", the longest first.
+	Callers []Share[string]
+	// Holder is who kept the waits waiting longest; zero if nobody is known.
+	Holder Share[Holder]
+	// InUse is how many of a pool were in use at one time, at least; 0 if that is
+	// not known.
+	InUse int
 
 	// FDs are descriptors of the open waits, at most [MaxFDs] of them, and
 	// MoreFDs tells that there are more. Only if [Options.FDs] asks for them.
@@ -102,19 +115,12 @@ type Row struct {
 // MaxFDs is how many descriptors a row names.
 const MaxFDs = 8
 
-// View gives the numbers that people are shown: what was awaited, or all.
-func (r *Row) View(idle bool) *Numbers {
-	if idle {
-		return &r.All
-	}
-	return &r.Awaited
-}
-
 // Plus returns a row that holds the sums of both, without a key.
 func (r *Row) Plus(other *Row) Row {
 	return Row{
 		All:           r.All.plus(other.All),
 		Awaited:       r.Awaited.plus(other.Awaited),
+		Shown:         r.Shown.plus(other.Shown),
 		Idle:          plus(r.Idle, other.Idle),
 		Open:          r.Open + other.Open,
 		OpenTime:      r.OpenTime + other.OpenTime,
@@ -124,5 +130,5 @@ func (r *Row) Plus(other *Row) Row {
 
 // NoWaits returns a row without a wait, to which others can be added.
 func NoWaits() Row {
-	return Row{All: nothing(), Awaited: nothing(), Idle: wait.Unmeasured}
+	return Row{All: nothing(), Awaited: nothing(), Shown: nothing(), Idle: wait.Unmeasured}
 }

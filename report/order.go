@@ -11,7 +11,6 @@ import (
 
 // order brings the rows that matter to the top.
 type order struct {
-	idle bool
 	// measure is what rows are sorted by, largest first; nil means by name.
 	measure func(r *Row, n *Numbers) time.Duration
 }
@@ -52,13 +51,13 @@ func OrderNames() []string {
 	return names
 }
 
-func orderNamed(name string, idle bool) (order, error) {
+func orderNamed(name string) (order, error) {
 	if name == "" {
 		name = "total"
 	}
 	for _, def := range orderTable() {
 		if def.name == name {
-			return order{idle: idle, measure: def.measure}, nil
+			return order{measure: def.measure}, nil
 		}
 	}
 	return order{}, fmt.Errorf("unknown order %q; orders: %s", name, strings.Join(OrderNames(), ", "))
@@ -75,7 +74,7 @@ func (o order) sort(rows []*Row, keys []KeyInfo) {
 			return -1
 		}
 		if o.measure != nil {
-			if c := cmp.Compare(o.measure(b, b.View(o.idle)), o.measure(a, a.View(o.idle))); c != 0 {
+			if c := cmp.Compare(o.measure(b, &b.Shown), o.measure(a, &a.Shown)); c != 0 {
 				return c
 			}
 			if c := cmp.Compare(b.Open, a.Open); c != 0 {

@@ -11,12 +11,21 @@ import (
 type Section struct {
 	// Title is what the table is about; empty if it is what was asked for
 	// with [Options.By].
-	Title  string
-	By     []KeyInfo
+	Title string
+	By    []KeyInfo
+	// Screen is set for the first screen: by whom the waits keep waiting
+	// ([KeyFor]), then by what they were for.
+	Screen bool
 	Rows   []*Row // in the order asked for
 	Totals Row    // the sums of all rows
 	Idle   IdleWaits
 	Open   OpenWaits
+	// Libraries is the waits of libraries that no wait of the program was
+	// explained by, where those are not in [Row.Shown].
+	Libraries wait.Served
+	// OwnHint is a path that could be the program's own code, where hardly any
+	// is known to be; empty otherwise.
+	OwnHint string
 }
 
 // KeyInfo is a key of a section and how people see it.
@@ -33,6 +42,8 @@ type IdleWaits struct {
 	KeepAlive uint64 // reads of accepted sockets: the next request
 	Pooled    uint64 // reads of dialed sockets to which nothing was sent
 	Accepts   uint64
+	Work      uint64 // a worker's for its next work
+	Timers    uint64 // a background loop's for its next turn
 	Others    uint64
 	Time      time.Duration // of all of them together
 	Unknown   uint64        // network reads and accepts of which nobody knows
@@ -46,25 +57,8 @@ type OpenWaits struct {
 	OldestKey []string // the key of the oldest one's row
 }
 
-// sectionSpec is what a section is to be about.
-type sectionSpec struct {
-	title string
-	keys  []Key
-	about func(*wait.Wait) bool
-}
-
-// sectionsFor lists the sections of a report. Each wait belongs to the first
-// that is about it.
-func sectionsFor(by []Key) []sectionSpec {
-	everything := func(*wait.Wait) bool { return true }
-	if len(by) > 0 {
-		return []sectionSpec{{keys: by, about: everything}}
-	}
-	return []sectionSpec{
-		{title: "Waited for", keys: []Key{KeyPeer, KeyLine}, about: isNetwork},
-		{title: "Blocked elsewhere", keys: []Key{KeyReason, KeyLine}, about: everything},
-	}
-}
+// screenKeys are those of the first screen.
+var screenKeys = []Key{KeyFor, KeyPeer, KeyLine}
 
 // isNetwork tells whether the netpoller is to end the wait.
 func isNetwork(w *wait.Wait) bool {
@@ -74,28 +68,37 @@ func isNetwork(w *wait.Wait) bool {
 // section is a table while waits are added.
 type section struct {
 	title  string
-	about  func(*wait.Wait) bool
+	screen bool
 	groups *groups
 }
 
-func newSection(spec sectionSpec, limit int) (*section, error) {
+// newSection makes the table by some keys; the first screen if there are none.
+func newSection(by []Key, limit int) (*section, error) {
+	s := &section{}
+	if len(by) == 0 {
+		s.title, s.screen, by = "Waited for", true, screenKeys
+	}
 	var keys []column.Column
-	for _, name := range spec.keys {
+	for _, name := range by {
 		key, err := keyNamed(name)
 		if err != nil {
 			return nil, err
 		}
 		keys = append(keys, key)
 	}
-	return &section{title: spec.title, about: spec.about, groups: newGroups(keys, limit)}, nil
+	s.groups = newGroups(keys, limit)
+	return s, nil
 }
 
 // sectionSums is what the waits of a section add up to in one window.
 type sectionSums struct {
 	groups []*groupSums // by the group's number; nil: no waits
 	idle   IdleWaits
-	open   uint64        // waits in which a reply was pending
-	oldest time.Duration // of those
+	// libraries is the waits of libraries, served those of them that waits of the
+	// program were explained by.
+	libraries, served wait.Served
+	open              uint64        // waits in which a reply was pending
+	oldest            time.Duration // of those
 	// oldestGroup is the number of the oldest one's group, if there is one.
 	oldestGroup int
 }
@@ -119,17 +122,42 @@ func (s *sectionSums) add(w *wait.Wait, group int, sc scale, fds bool) {
 	}
 	if w.Kind != wait.KindOpen {
 		g.addFinished(sc, w)
+		s.countLibraries(w)
 		return
 	}
 	g.addOpen(w, fds)
 	age := w.Awaited()
-	if age <= 0 {
+	if age <= 0 || ofLibrary(w) || nobodyAwaits(w) {
 		return
 	}
 	s.open++
 	if age > s.oldest {
 		s.oldest, s.oldestGroup = age, group
 	}
+}
+
+// countLibraries counts the waits of libraries apart.
+func (s *sectionSums) countLibraries(w *wait.Wait) {
+	if w.Explanation == nil {
+		return
+	}
+	s.served = plusServed(s.served, w.Explanation.Served)
+	if awaited := w.Awaited(); ofLibrary(w) && awaited > 0 {
+		s.libraries = plusServed(s.libraries, wait.Served{Waits: 1, Time: awaited})
+	}
+}
+
+func plusServed(a, b wait.Served) wait.Served {
+	return wait.Served{Waits: a.Waits + b.Waits, Time: a.Time + b.Time}
+}
+
+// apart is the waits of libraries that no wait of the program was explained by.
+// One can be explained in a later window than it is in.
+func (s *sectionSums) apart() wait.Served {
+	if s.served.Waits >= s.libraries.Waits {
+		return wait.Served{}
+	}
+	return wait.Served{Waits: s.libraries.Waits - s.served.Waits, Time: max(0, s.libraries.Time-s.served.Time)}
 }
 
 // sumOfSections returns what all add up to, which stay as they are.
@@ -139,6 +167,8 @@ func sumOfSections(all []*sectionSums) sectionSums {
 	for _, s := range all {
 		longest = max(longest, len(s.groups))
 		sum.idle = sum.idle.plus(s.idle)
+		sum.libraries = plusServed(sum.libraries, s.libraries)
+		sum.served = plusServed(sum.served, s.served)
 		sum.open += s.open
 		if s.oldest > sum.oldest {
 			sum.oldest, sum.oldestGroup = s.oldest, s.oldestGroup
@@ -159,6 +189,10 @@ func sumOfSections(all []*sectionSums) sectionSums {
 }
 
 func (i *IdleWaits) count(w *wait.Wait) {
+	if nobodyAwaits(w) {
+		i.countBlocked(w)
+		return
+	}
 	if w.Idle < 0 {
 		if w.Role != "" && (w.Op == wait.OpRead || w.Op == wait.OpAccept) {
 			i.Unknown++
@@ -181,11 +215,23 @@ func (i *IdleWaits) count(w *wait.Wait) {
 	}
 }
 
+func (i *IdleWaits) countBlocked(w *wait.Wait) {
+	i.Time += max(w.Total, 0)
+	switch w.Explanation.Idle {
+	case wait.IdleWork:
+		i.Work++
+	case wait.IdleTimer:
+		i.Timers++
+	}
+}
+
 func (i IdleWaits) plus(other IdleWaits) IdleWaits {
 	return IdleWaits{
 		KeepAlive: i.KeepAlive + other.KeepAlive,
 		Pooled:    i.Pooled + other.Pooled,
 		Accepts:   i.Accepts + other.Accepts,
+		Work:      i.Work + other.Work,
+		Timers:    i.Timers + other.Timers,
 		Others:    i.Others + other.Others,
 		Time:      i.Time + other.Time,
 		Unknown:   i.Unknown + other.Unknown,
@@ -194,17 +240,22 @@ func (i IdleWaits) plus(other IdleWaits) IdleWaits {
 
 // build makes the table of a window's sums. The list of groups is at least as
 // long as that of their sums.
-func (s *section) build(sums *sectionSums, groups []group, by order, scratch *Distribution) Section {
-	built := Section{Title: s.title, Idle: sums.idle, Totals: NoWaits()}
+func (s *section) build(sums *sectionSums, groups []group, sealed *sealed, scratch *Distribution) Section {
+	built := Section{Title: s.title, Screen: s.screen, Idle: sums.idle, Totals: NoWaits()}
 	built.Open = OpenWaits{Count: sums.open, Oldest: sums.oldest}
 	for _, key := range s.groups.keys {
 		built.By = append(built.By, KeyInfo{Name: Key(key.Key), Header: key.Header, Numeric: key.Numeric(), Long: key.Long})
 	}
+	v := view{idle: sealed.options.Idle, libraries: sums.ofLibraries()}
+	if !v.idle && !v.libraries {
+		built.Libraries = sums.apart()
+	}
+	built.OwnHint = ownHint(sums, groups, sealed.targets)
 	for n, g := range sums.groups {
 		if g == nil {
 			continue
 		}
-		row := g.row(scratch)
+		row := g.row(v, scratch)
 		row.Key, row.Other, row.Stack = groups[n].texts(len(built.By)), groups[n].other, groups[n].stack
 		built.Totals = built.Totals.Plus(row)
 		built.Rows = append(built.Rows, row)
@@ -212,6 +263,23 @@ func (s *section) build(sums *sectionSums, groups []group, by order, scratch *Di
 	if sums.oldest > 0 {
 		built.Open.OldestKey = groups[sums.oldestGroup].texts(len(built.By))
 	}
-	by.sort(built.Rows, built.By)
+	sealed.order.sort(built.Rows, built.By)
 	return built
+}
+
+// littleShare is the share of the time below which something is not what a
+// report is about: a twentieth.
+const littleShare = 20
+
+// ofLibraries tells whether hardly any wait is the program's own, so that those of
+// libraries are all that there is to see.
+func (s *sectionSums) ofLibraries() bool {
+	var program, library time.Duration
+	for _, g := range s.groups {
+		if g != nil {
+			p, l := g.times()
+			program, library = program+p, library+l
+		}
+	}
+	return program < (program+library)/littleShare
 }

@@ -202,19 +202,27 @@ func (t *tally) merge(other *tally) {
 	t.sched.Merge(&other.sched)
 }
 
-// numbersOf says what is in both tallies, of which either can be nil. They may
+// timeOf is the total of a tally, which can be nil.
+func timeOf(t *tally) time.Duration {
+	if t == nil {
+		return 0
+	}
+	return t.total
+}
+
+// numbersOf says what is in all of the tallies, of which some can be nil. They may
 // be read by others at the same time, so percentiles are taken of a copy, in
 // scratch.
-func numbersOf(a, b *tally, scratch *Distribution) Numbers {
+func numbersOf(scratch *Distribution, all ...*tally) Numbers {
 	n := nothing()
-	for _, t := range [...]*tally{a, b} {
+	for _, t := range all {
 		if t != nil {
 			n = n.plus(t.sums())
 		}
 	}
 	spread := func(of func(*tally) *Distribution) *Distribution {
 		scratch.Reset()
-		for _, t := range [...]*tally{a, b} {
+		for _, t := range all {
 			if t != nil {
 				scratch.Merge(of(t))
 			}

@@ -93,10 +93,7 @@ func (ws *windows) Wait(w *wait.Wait) error {
 		}
 	}
 	for i, s := range ws.sections {
-		if s.about(w) {
-			current.sections[i].add(w, s.groups.number(w), ws.scale, ws.options.FDs)
-			break
-		}
+		current.sections[i].add(w, s.groups.number(w), ws.scale, ws.options.FDs)
 	}
 	return nil
 }

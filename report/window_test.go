@@ -198,7 +198,7 @@ func TestNothingCame(t *testing.T) {
 	if err != nil || last != nil {
 		t.Errorf("the last second %+v, %v", last, err)
 	}
-	if r := reported(t, b); r.Totals.All.Waits != 0 || len(r.Sections) != 2 {
+	if r := reported(t, b); r.Totals.All.Waits != 0 || len(r.Sections) != 1 {
 		t.Errorf("all %+v", r)
 	}
 }

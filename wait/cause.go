@@ -76,7 +76,8 @@ type Explanation struct {
 	// not to end and whose thing does not tell what it was for: a peer, timer or
 	// gc, else the thing. Empty for the others.
 	Peer string
-	// For is who is kept waiting.
+	// For is who is kept waiting; empty for a library's wait where nobody sees
+	// whom it is for.
 	For For
 	// Idle is set where nobody awaits the wait; those of the netpoller have an
 	// idle part instead.

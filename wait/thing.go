@@ -43,16 +43,19 @@ type Thing struct {
 }
 
 // String names the thing for people: pool of db:5432.
-func (t Thing) String() string {
+func (t Thing) String() string { return string(t.Append(nil)) }
+
+// Append appends the name of the thing.
+func (t *Thing) Append(b []byte) []byte {
 	switch {
 	case t.Kind == ThingPool && t.Peer != "":
-		return "pool of " + t.Peer
+		return append(append(b, "pool of "...), t.Peer...)
 	case t.Kind == ThingPool && t.Name != "":
-		return "pool (" + t.Name + ")"
+		return append(append(append(b, "pool ("...), t.Name...), ')')
 	case t.Kind == ThingDial && t.Peer != "":
-		return "connecting to " + t.Peer
+		return append(append(b, "connecting to "...), t.Peer...)
 	case t.Peer != "":
-		return t.Peer
+		return append(b, t.Peer...)
 	}
-	return string(t.Kind)
+	return append(b, t.Kind...)
 }

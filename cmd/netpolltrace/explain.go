@@ -21,6 +21,7 @@ import (
 type explainOptions struct {
 	slowest int
 	filter  string
+	own     []string
 	at      span
 	format  string
 	output  string
@@ -55,6 +56,7 @@ are those of library code that no function of the program called.`,
 	flags.StringVar(&o.format, "format", "text", "the `FORMAT` to write: text, json")
 	flags.StringVarP(&o.output, "output", "o", "", "`FILE` to write; - is standard output")
 	flags.Lookup("at").DefValue = ""
+	addOwn(flags, &o.own)
 	return c
 }
 
@@ -71,7 +73,10 @@ func runExplain(ctx context.Context, o explainOptions, files []string) error {
 	if err := canReport(o.output); err != nil {
 		return err
 	}
-	e := &explanation{at: time.Duration(o.at), slowest: explain.NewSlowest(o.slowest)}
+	e := &explanation{at: time.Duration(o.at), slowest: explain.NewSlowest(o.slowest), explainer: explain.New()}
+	if len(o.own) > 0 {
+		e.own = report.NewOwnCode(o.own)
+	}
 	if o.filter != "" {
 		var err error
 		if e.filter, err = report.NewFilter(o.filter); err != nil {
@@ -99,7 +104,7 @@ func runExplain(ctx context.Context, o explainOptions, files []string) error {
 // treeFormats are the ways to write explained waits.
 var treeFormats = map[string]func(io.Writer, *explanation, render.Options) error{
 	"text": func(w io.Writer, e *explanation, o render.Options) error {
-		return render.Trees(w, e.slowest.Trees(), e.began, o)
+		return render.Trees(w, e.slowest.Trees(), &e.left, e.began, o)
 	},
 	"json": func(w io.Writer, e *explanation, _ render.Options) error {
 		return render.TreesJSON(w, e.slowest.Trees())
@@ -108,11 +113,14 @@ var treeFormats = map[string]func(io.Writer, *explanation, render.Options) error
 
 // explanation is the search for the waits to explain. It is a [wait.Sink].
 type explanation struct {
-	slowest *explain.Slowest
-	filter  *report.Filter // nil: the choice of the command
-	at      time.Duration  // since began; negative: at any time
-	began   time.Time      // of the first recording
-	lasted  time.Duration  // since began, up to the last that was seen
+	slowest   *explain.Slowest
+	explainer *explain.Explainer // tells filters what a wait was for
+	own       *report.OwnCode    // nil: as recordings say
+	filter    *report.Filter     // nil: the choice of the command
+	left      render.LeftOut
+	at        time.Duration // since began; negative: at any time
+	began     time.Time     // of the first recording
+	lasted    time.Duration // since began, up to the last that was seen
 }
 
 // read takes in a recording.
@@ -125,6 +133,10 @@ func (e *explanation) read(ctx context.Context, file string) error {
 	if e.began.IsZero() {
 		e.began = reader.Meta().Started
 	}
+	e.explainer.Begin(reader.Meta())
+	if e.own != nil {
+		e.own.Begin(reader.Meta())
+	}
 	if err := reader.Run(ctx, e); err != nil {
 		return err
 	}
@@ -135,7 +147,12 @@ func (e *explanation) read(ctx context.Context, file string) error {
 // Wait implements [wait.Sink].
 func (e *explanation) Wait(w *wait.Wait) error {
 	e.reach(w.Start + int64(w.Total))
-	candidate, err := e.wanted(w)
+	if e.own != nil {
+		w = e.own.Wait(w)
+	}
+	explained := *w
+	explained.Explanation = e.explainer.Wait(w)
+	candidate, err := e.wanted(&explained)
 	if err != nil {
 		return err
 	}
@@ -146,6 +163,10 @@ func (e *explanation) Wait(w *wait.Wait) error {
 // Event implements [wait.Sink].
 func (e *explanation) Event(event *wait.Event) error {
 	e.reach(event.Start)
+	e.explainer.Event(event)
+	if e.own != nil {
+		e.own.Event(event)
+	}
 	return nil
 }
 
@@ -154,16 +175,22 @@ func (e *explanation) reach(moment int64) {
 	e.lasted = max(e.lasted, time.Duration(moment-e.began.UnixNano()))
 }
 
-// wanted tells whether a wait may be among those that are shown.
+// wanted tells whether a wait may be among those that are shown. It counts those
+// that are left out.
 func (e *explanation) wanted(w *wait.Wait) (bool, error) {
 	if e.at >= 0 {
 		at := e.began.UnixNano() + int64(e.at)
 		if at < w.Start || at >= w.Start+int64(w.Total) {
+			e.left.Other++
 			return false, nil
 		}
 	}
 	if e.filter != nil {
-		return e.filter.Match(w)
+		matched, err := e.filter.Match(w)
+		if !matched {
+			e.left.Other++
+		}
+		return matched, err
 	}
-	return w.Stack != nil && w.Stack.Own != "" && w.Awaited() > 0 && w.Reason != wait.ReasonSleep && !w.StartedBefore, nil
+	return e.left.Keep(w), nil
 }

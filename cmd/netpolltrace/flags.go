@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // choice is a flag that takes one of several words.
@@ -140,4 +142,9 @@ func (r *rows) Set(text string) error {
 	}
 	*r = rows(n)
 	return nil
+}
+
+// addOwn adds the flag that says which code is the program's own.
+func addOwn(flags *pflag.FlagSet, patterns *[]string) {
+	flags.StringSliceVar(patterns, "own", nil, "take code below these import `PATHS` for the program's own, too, such as github.com/acme")
 }

@@ -28,6 +28,7 @@ type reportOptions struct {
 	format string
 	sort   string
 	filter string
+	own    []string
 	value  string
 	output string
 	top    rows
@@ -59,13 +60,14 @@ that was not measured is false. Names for --filter:
 		RunE: func(c *cobra.Command, files []string) error { return runReport(c.Context(), o, files) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default peer,line)")
+	flags.StringVar(&o.by, "by", "", "group by these `KEYS`, separated by commas (default for,peer,line)")
 	flags.StringVar(&o.format, "format", "", "the `FORMAT` to write: "+formatNames()+" (default table)")
 	flags.StringVar(&o.sort, "sort", "", "the `ORDER` of the rows (default total)")
 	flags.Var(&o.top, "top", "show `N` rows; -1: all (default 20 for people, all for programs)")
 	flags.StringVar(&o.filter, "filter", "", "count only waits for which this `EXPRESSION` holds")
 	flags.StringVar(&o.value, "value", "", "the `PART` that a folded stack weighs: total, network, netpoll, blocked, sched (default total)")
-	flags.BoolVar(&o.idle, "idle", false, "show idle time too")
+	flags.BoolVar(&o.idle, "idle", false, "show idle time, and waits of libraries, too")
+	addOwn(flags, &o.own)
 	flags.StringVarP(&o.output, "output", "o", "", "`FILE` to write; its extension picks the format: "+strings.Join(render.Extensions(), " "))
 	return c
 }
@@ -180,8 +182,10 @@ func newReporter(format render.Format, o reportOptions) (*reporter, error) {
 		return nil, err
 	}
 	options := report.Options{
-		By: format.By, Sort: cmp.Or(o.sort, format.Sort), Idle: o.idle, FDs: format.FDs, Finder: finder,
-		Explain: func(next wait.Sink) report.Explainer { return explain.NewStage(next) },
+		By: format.By, Own: o.own, Sort: cmp.Or(o.sort, format.Sort), Idle: o.idle, FDs: format.FDs, Finder: finder,
+	}
+	if !o.snapshot {
+		options.Explain = func(next wait.Sink) report.Explainer { return explain.NewStage(next) }
 	}
 	parseKeys, newFilter := report.ParseKeys, report.NewFilter
 	if o.snapshot {

@@ -35,7 +35,7 @@ var rows = []boundary{
 	{folder: "explain", ours: "internal/recent wait", portable: true},
 	{folder: "internal/nearest", portable: true},
 	{folder: "internal/expression", ours: "internal/nearest", portable: true},
-	{folder: "report", ours: "internal/expression internal/nearest wait wait/column", portable: true},
+	{folder: "report", ours: "internal/expression internal/nearest internal/recent wait wait/column", portable: true},
 	{folder: "findings", ours: "report wait", portable: true},
 	{folder: "report/render", ours: "explain internal/safejson report wait", portable: true},
 	{folder: "export", ours: "internal/safejson wait wait/column", portable: true},

@@ -31,7 +31,7 @@ func newDocument(r *report.Report, o Options) document {
 	for i := range r.Sections {
 		s := &r.Sections[i]
 		if len(s.Rows) > 0 {
-			d.grids = append(d.grids, newGrid(r, s, o))
+			d.grids = append(d.grids, newGrids(r, s, o)...)
 		}
 	}
 	if len(d.grids) == 0 {
@@ -120,10 +120,16 @@ func after(r *report.Report, s *report.Section) []string {
 	if line := idleLine(s.Idle, r.Idle); line != "" {
 		lines = append(lines, line)
 	}
+	if n := s.Libraries; n.Waits > 0 {
+		lines = append(lines, fmt.Sprintf("In libraries, for no wait above: %s, %s (--idle)", counted(n.Waits, "wait"), report.FormatDuration(n.Time)))
+	}
+	if s.OwnHint != "" {
+		lines = append(lines, fmt.Sprintf("Hardly any wait is in code that is known to be the program's own. If %s is: --own %s", s.OwnHint, s.OwnHint))
+	}
 	if s.Open.Count > 0 {
 		line := fmt.Sprintf("Still open: %s, oldest %s", report.FormatCount(s.Open.Count), report.FormatDuration(s.Open.Oldest))
 		if len(s.Open.OldestKey) > 0 {
-			line += " (" + nameOf(s, s.Open.OldestKey[0]) + ")"
+			line += " (" + nameOf(s, s.Open.OldestKey) + ")"
 		}
 		lines = append(lines, line)
 	}
@@ -139,6 +145,8 @@ func idleLine(idle report.IdleWaits, counted bool) string {
 		{idle.KeepAlive, "keep-alive reads"},
 		{idle.Pooled, "pooled"},
 		{idle.Accepts, "accepts"},
+		{idle.Work, "waits for work"},
+		{idle.Timers, "background timers"},
 		{idle.Others, "others"},
 	} {
 		if kind.count > 0 {
@@ -155,16 +163,21 @@ func idleLine(idle report.IdleWaits, counted bool) string {
 }
 
 // nameOf names a group by its first key, in a sentence.
-func nameOf(s *report.Section, text string) string {
-	switch {
-	case s.By[0].Name == report.KeyLine:
-		return path.Base(text)
-	case s.By[0].Name == report.KeyStack:
-		return report.ShortFunc(text[strings.LastIndexByte(text, ';')+1:])
-	case s.By[0].Numeric && text != "":
-		return strings.ToLower(s.By[0].Header) + " " + text
+func nameOf(s *report.Section, texts []string) string {
+	key := 0
+	if isTitle(s, key) {
+		key++
 	}
-	return cellText(s, 0, text)
+	text := texts[key]
+	switch {
+	case s.By[key].Name == report.KeyLine:
+		return path.Base(text)
+	case s.By[key].Name == report.KeyStack:
+		return report.ShortFunc(text[strings.LastIndexByte(text, ';')+1:])
+	case s.By[key].Numeric && text != "":
+		return strings.ToLower(s.By[key].Header) + " " + text
+	}
+	return cellText(s, key, text)
 }
 
 // counted is a count of things: 1 wait, 2 waits.
@@ -180,7 +193,7 @@ func cellText(s *report.Section, key int, text string) string {
 	switch {
 	case text == "":
 		return "(no " + strings.ToLower(s.By[key].Header) + ")"
-	case s.By[key].Name == report.KeyFunc || s.By[key].Name == report.KeyStart:
+	case s.By[key].Name == report.KeyFunc || s.By[key].Name == report.KeyStart || s.By[key].Name == report.KeyEntry || s.By[key].Name == report.KeyVia:
 		return report.ShortFunc(text)
 	}
 	return text
@@ -198,8 +211,8 @@ func legendOf(grids []grid) string {
 	for _, part := range [...]struct{ name, meaning string }{
 		{"network", "until the kernel had data"},
 		{"netpoll", "until Go noticed"},
-		{"blocked", "until something else woke it"},
 		{"sched", "until it ran"},
+		{"others", "until another goroutine was done"},
 		{"unsplit", "not attributed"},
 	} {
 		if shown[part.name] {

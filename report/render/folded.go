@@ -60,7 +60,7 @@ func renderFolded(w io.Writer, r *report.Report, o Options) error {
 	for i := range r.Sections {
 		s := &r.Sections[i]
 		for _, row := range programRows(s, o) {
-			if weight := v.get(row.View(r.Idle)); weight > 0 {
+			if weight := v.get(&row.Shown); weight > 0 {
 				fmt.Fprintf(out, "%s %d\n", foldedFrames(s, row), weight)
 			}
 		}

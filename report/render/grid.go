@@ -34,48 +34,131 @@ type column struct {
 type gridRow struct {
 	cells []string
 	below []string // lines of their own under the row
+	notes []string // beside the first of those, or under them
 }
 
-func newGrid(r *report.Report, s *report.Section, o Options) grid {
+// newGrids makes the tables of a section: of the first screen one of what somebody
+// waits for and one of the background.
+func newGrids(r *report.Report, s *report.Section, o Options) []grid {
+	rows := shownRows(s.Rows)
+	if len(rows) == 0 {
+		return []grid{{title: s.Title, empty: emptyText(r, s), after: after(r, s)}}
+	}
+	blocks, rest := divide(s, rows)
+	var grids []grid
+	for _, b := range blocks {
+		grids = append(grids, newGrid(s, b, o))
+	}
+	last := &grids[len(grids)-1]
+	if rest != "" {
+		last.after = append(last.after, rest)
+	}
+	last.after = append(last.after, after(r, s)...)
+	return grids
+}
+
+// block is some rows of a section that are a table of their own.
+type block struct {
+	title string
+	rows  []*report.Row
+}
+
+// Shares of the time, in percent, below which nobody is said to wait, so that the
+// background is what the report is about, and below which the background is told in
+// one line.
+const (
+	littleAwaited    = 5
+	littleBackground = 1
+)
+
+// divide makes blocks of the first screen, and a line of what is in none of them. A
+// section that was asked for stays whole.
+func divide(s *report.Section, rows []*report.Row) ([]block, string) {
+	whole := []block{{s.Title, rows}}
+	if !s.Screen {
+		return whole, ""
+	}
+	awaited, background := block{title: s.Title}, block{title: "In the background"}
+	rest := report.NoWaits()
+	var all time.Duration
+	for _, row := range rows {
+		all += row.Shown.Total
+		if !row.Other && row.Key[0] == string(wait.ForBackground) {
+			background.rows = append(background.rows, row)
+			rest = rest.Plus(row)
+			continue
+		}
+		awaited.rows = append(awaited.rows, row)
+	}
+	switch {
+	case len(background.rows) == 0 || 100*(all-rest.Shown.Total) < littleAwaited*all || len(awaited.rows) == 0:
+		return whole, ""
+	case 100*rest.Shown.Total < littleBackground*all:
+		return []block{awaited}, fmt.Sprintf("In the background, for nobody who is known to wait: %s, %s (--by for,peer,line)",
+			counted(rest.Shown.Waits, "wait"), report.FormatDuration(rest.Shown.Total))
+	}
+	return []block{awaited, background}, ""
+}
+
+// Rows at the end of a table that hold less than a thousandth of its time are told
+// in one line, but for the first few of the table.
+const (
+	littleRow = 1000
+	fewRows   = 5
+)
+
+// worthARow is how many of the rows a person is shown.
+func worthARow(rows []*report.Row) int {
+	var all time.Duration
+	for _, row := range rows {
+		all += row.Shown.Total
+	}
+	n := min(len(rows), rowsForPeople)
+	for n > fewRows && rows[n-1].Shown.Total < all/littleRow {
+		n--
+	}
+	if n == len(rows)-1 {
+		return len(rows) // the line would be no shorter
+	}
+	return n
+}
+
+func newGrid(s *report.Section, b block, o Options) grid {
 	limit := o.Top
 	if limit == 0 {
-		limit = rowsForPeople
+		limit = worthARow(b.rows)
 	}
-	rows := s.Rows
-	if !r.Idle {
-		rows = awaitedRows(rows)
-	}
-	g := grid{title: s.Title, after: after(r, s)}
-	if len(rows) == 0 {
-		g.empty = emptyText(r, s)
-		return g
-	}
-	shown, rest := top(rows, limit)
-	sheet := newSheet(s, r.Idle, shown)
+	g := grid{title: b.title}
+	shown, rest := top(b.rows, limit)
+	sheet := newSheet(s, shown)
 	g.columns = append(keyColumns(s), sheet.columns()...)
 	keys := len(keyColumns(s))
 	for _, row := range shown {
 		cells, below := keyCells(s, row)
-		g.rows = append(g.rows, gridRow{cells: append(cells, sheet.cells(row)...), below: below})
+		g.rows = append(g.rows, gridRow{cells: append(cells, sheet.cells(row)...), below: below, notes: notes(s, row)})
 	}
-	if len(rows) > len(shown) {
-		name := fmt.Sprintf("... %s more", report.FormatCount(uint64(len(rows)-len(shown))))
+	all := rest
+	for _, row := range shown {
+		all = all.Plus(row)
+	}
+	if len(b.rows) > len(shown) {
+		name := fmt.Sprintf("... %s more", report.FormatCount(uint64(len(b.rows)-len(shown))))
 		g.rows = append(g.rows, gridRow{cells: append(padded(keys, name), sheet.cells(&rest)...)})
 	}
-	g.rows = append(g.rows, gridRow{cells: append(padded(keys, "all"), sheet.cells(&s.Totals)...)})
-	g.shares = append(padded(keys, ""), sheet.shares(&s.Totals)...)
+	g.rows = append(g.rows, gridRow{cells: append(padded(keys, "all"), sheet.cells(&all)...)})
+	g.shares = append(padded(keys, ""), sheet.shares(&all)...)
 	return g
 }
 
-// awaitedRows leaves out the groups of which nobody awaited anything.
-func awaitedRows(rows []*report.Row) []*report.Row {
-	var awaited []*report.Row
+// shownRows leaves out the groups of which people are shown nothing.
+func shownRows(rows []*report.Row) []*report.Row {
+	var shown []*report.Row
 	for _, row := range rows {
-		if row.Awaited.Waits > 0 {
-			awaited = append(awaited, row)
+		if row.Shown.Waits > 0 {
+			shown = append(shown, row)
 		}
 	}
-	return awaited
+	return shown
 }
 
 func emptyText(r *report.Report, s *report.Section) string {
@@ -86,6 +169,8 @@ func emptyText(r *report.Report, s *report.Section) string {
 		return "No wait ended during the recording."
 	case r.Idle:
 		return "No waits."
+	case s.Libraries.Waits > 0:
+		return "No wait of the program's own code was awaited."
 	}
 	return "Nothing was awaited: all waits were idle."
 }
@@ -101,12 +186,17 @@ func padded(n int, first string) []string {
 func keyColumns(s *report.Section) []column {
 	var columns []column
 	for i, key := range s.By {
-		if isBelow(s, i) {
+		if isBelow(s, i) || isTitle(s, i) {
 			continue
 		}
 		columns = append(columns, column{head: key.Header, left: true, path: key.Long})
 	}
 	return columns
+}
+
+// isTitle tells whether a key's text is told by the title of the table.
+func isTitle(s *report.Section, key int) bool {
+	return s.Screen && s.By[key].Name == report.KeyFor
 }
 
 // isBelow tells whether a key's text stands below its row: a long one does,
@@ -119,8 +209,9 @@ func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
 	for i, key := range s.By {
 		text := row.Key[i]
 		switch {
+		case isTitle(s, i):
 		case row.Other:
-			if i == 0 {
+			if len(cells) == 0 {
 				cells = append(cells, "(others)")
 			} else if !isBelow(s, i) {
 				cells = append(cells, "")
@@ -155,29 +246,49 @@ const maxFrames = 12
 // longText is the text of a long key as lines. The stack is one that has it.
 func longText(key report.Key, text string, stack *wait.Stack) []string {
 	switch {
-	case text == "" || stack == nil:
+	case text == "":
 		return []string{"(no " + string(key) + ")"}
-	case key == report.KeyLine:
+	case key == report.KeyLine && stack != nil:
 		return []string{report.ShortLine(stack.Func, text)}
+	case key == report.KeyOwn:
+		return []string{chain(text)}
+	case key == report.KeyStack && stack != nil:
+		return frames(stack)
 	}
+	return []string{report.ShortLine("", text)}
+}
+
+// chain names functions, root first: main.handle > main.fetch.
+func chain(functions string) string {
+	names := strings.Split(functions, ";")
+	for i, name := range names {
+		names[i] = report.ShortFunc(name)
+	}
+	return strings.Join(names, " > ")
+}
+
+// frames is the frames of a stack that say something, the innermost first.
+func frames(stack *wait.Stack) []string {
 	functions, lines := strings.Split(stack.Funcs, ";"), strings.Split(stack.Lines, ";")
-	var frames []string
+	var list []string
 	for i := innermost(functions); i >= 0; i-- {
-		if len(frames) == maxFrames {
-			return append(frames, fmt.Sprintf("... %d more", i+1))
+		if len(list) == maxFrames {
+			return append(list, fmt.Sprintf("... %d more", i+1))
 		}
 		frame := report.ShortFunc(functions[i])
 		if i < len(lines) && lines[i] != "" {
 			frame = report.ShortLine(functions[i], lines[i])
 		}
-		frames = append(frames, frame)
+		list = append(list, frame)
 	}
-	return frames
+	return list
 }
+
+// unsplit is the head of what could not be attributed.
+const unsplit = "unsplit"
 
 // sheet writes the numbers of a section's rows, all in the same units.
 type sheet struct {
-	idle   bool
 	totals *report.Numbers
 	time   timeUnit // of percentiles
 	sum    timeUnit // of sums
@@ -222,15 +333,17 @@ type numberColumn struct {
 	// get is the duration to show; nil for a count.
 	get   func(*report.Numbers) time.Duration
 	count func(*report.Numbers) uint64
+	// lack is how many waits should have it and have not; nil for what all have.
+	lack func(*report.Numbers) uint64
 	// isSum: it can be added up over groups, and is written in their unit.
 	isSum bool
 }
 
-func newSheet(s *report.Section, idle bool, rows []*report.Row) *sheet {
-	sh := &sheet{idle: idle, totals: s.Totals.View(idle), sum: unitFor(s.Totals.View(idle).Total)}
+func newSheet(s *report.Section, rows []*report.Row) *sheet {
+	sh := &sheet{totals: &s.Totals.Shown, sum: unitFor(s.Totals.Shown.Total)}
 	var largest time.Duration
 	for _, row := range rows {
-		largest = max(largest, row.View(idle).P99)
+		largest = max(largest, row.Shown.P99)
 	}
 	sh.time = timeUnit{"ms", time.Millisecond, 1}
 	if largest < time.Millisecond {
@@ -263,19 +376,20 @@ func (sh *sheet) parts() []numberColumn {
 		name  string
 		shown bool
 		get   func(*report.Numbers) time.Duration
+		lack  func(*report.Numbers) uint64
 	}{
-		{"network", t.Network >= 0 || t.NoNetwork > 0, func(n *report.Numbers) time.Duration { return n.Network }},
-		{"netpoll", t.Netpoll >= 0 || t.NoNetpoll > 0, func(n *report.Numbers) time.Duration { return n.Netpoll }},
-		{"blocked", t.Blocked >= 0 || t.NoBlocked > 0, func(n *report.Numbers) time.Duration { return n.Blocked }},
-		{"sched", t.Sched >= 0 || t.NoSched > 0, func(n *report.Numbers) time.Duration { return n.Sched }},
-		{"unsplit", t.Unsplit != 0, func(n *report.Numbers) time.Duration { return n.Unsplit }},
+		{"network", t.Network >= 0 || t.NoNetwork > 0, func(n *report.Numbers) time.Duration { return n.Network }, func(n *report.Numbers) uint64 { return n.NoNetwork }},
+		{"netpoll", t.Netpoll >= 0 || t.NoNetpoll > 0, func(n *report.Numbers) time.Duration { return n.Netpoll }, func(n *report.Numbers) uint64 { return n.NoNetpoll }},
+		{"sched", t.Sched >= 0 || t.NoSched > 0, func(n *report.Numbers) time.Duration { return n.Sched }, func(n *report.Numbers) uint64 { return n.NoSched }},
+		{"others", t.Blocked > 0 || t.NoBlocked > 0, func(n *report.Numbers) time.Duration { return n.Blocked }, func(n *report.Numbers) uint64 { return n.NoBlocked }},
+		{unsplit, t.Unsplit != 0, func(n *report.Numbers) time.Duration { return n.Unsplit }, nil},
 	}
 	columns := []numberColumn{{column: column{head: "total", unit: sh.sum.name}, isSum: true, get: func(n *report.Numbers) time.Duration { return n.Total }}}
 	for _, part := range all {
 		if !part.shown {
 			continue
 		}
-		c := numberColumn{column: column{head: part.name, part: part.name, unit: sh.sum.name}, isSum: true, get: part.get}
+		c := numberColumn{column: column{head: part.name, part: part.name, unit: sh.sum.name}, isSum: true, get: part.get, lack: part.lack}
 		if part.get(t) == wait.Unmeasured {
 			c.spare = 5
 		}
@@ -295,12 +409,14 @@ func (sh *sheet) columns() []column {
 // cells writes the numbers of a row. Sums of several groups have no
 // percentiles: those cells are empty.
 func (sh *sheet) cells(r *report.Row) []string {
-	n := r.View(sh.idle)
+	n := &r.Shown
 	var cells []string
 	for _, c := range sh.shown {
 		switch {
 		case c.count != nil:
 			cells = append(cells, report.FormatCount(c.count(n)))
+		case c.lack != nil && c.get(n) < 0 && c.lack(n) == 0, c.head == unsplit && c.get(n) == 0:
+			cells = append(cells, "") // there is none
 		case c.isSum && c.get(n) >= 0:
 			cells = append(cells, sh.sum.format(c.get(n)))
 		case !c.isSum && r.Key == nil:
@@ -316,7 +432,7 @@ func (sh *sheet) cells(r *report.Row) []string {
 
 // shares writes what part of the total each part is.
 func (sh *sheet) shares(r *report.Row) []string {
-	n := r.View(sh.idle)
+	n := &r.Shown
 	var cells []string
 	for _, c := range sh.shown {
 		if c.part == "" {
@@ -332,7 +448,7 @@ func (sh *sheet) shares(r *report.Row) []string {
 func withUnits(columns []column, rows []gridRow) {
 	for _, row := range rows {
 		for i, c := range columns {
-			if c.unit != "" && row.cells[i] != "-" {
+			if c.unit != "" && row.cells[i] != "-" && row.cells[i] != "" {
 				row.cells[i] += " " + c.unit
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/olekukonko/tablewriter/renderer"
@@ -69,7 +70,7 @@ func markdownGrid(out *bytes.Buffer, g grid) error {
 		for i, cell := range row.cells {
 			text := markdownSafe(cell)
 			if i == 0 {
-				for _, below := range row.below {
+				for _, below := range slices.Concat(row.below, row.notes) {
 					text += "<br>" + markdownSafe(below)
 				}
 			}

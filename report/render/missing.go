@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,7 +13,7 @@ import (
 
 // missing says what some waits of a section lack, how many do, and why.
 func missing(r *report.Report, s *report.Section) []string {
-	n := s.Totals.View(r.Idle)
+	n := &s.Totals.Shown
 	noPoller := n.NoPoller
 	if !slices.ContainsFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyPoller }) {
 		noPoller = 0 // nobody asked
@@ -31,7 +32,7 @@ func missing(r *report.Report, s *report.Section) []string {
 		{wait.PartPoller, noPoller, "only mode all sees who polled"},
 	} {
 		if part.lack > 0 {
-			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", part.name,
+			lines = append(lines, fmt.Sprintf("Not measured: %s in %s of %s (%s)", cmp.Or(columnNames[part.name], string(part.name)),
 				report.FormatCount(part.lack), counted(n.Waits, "wait"), why(r, part.otherwise, part.name)))
 		}
 	}
@@ -41,6 +42,9 @@ func missing(r *report.Report, s *report.Section) []string {
 	}
 	return append(lines, unseenEnds(r)...)
 }
+
+// columnNames are the parts that tables call otherwise.
+var columnNames = map[wait.Part]string{wait.PartBlocked: "others"}
 
 // unseenEnds says that waits are missing altogether, if they are.
 func unseenEnds(r *report.Report) []string {

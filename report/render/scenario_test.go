@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/explain"
 	"github.com/netpolltrace/netpolltrace/report"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -16,6 +17,9 @@ const (
 
 // began is when the recordings of these tests began.
 var began = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// checkoutAPI is the process that waits.
+var checkoutAPI = &wait.Process{Host: "node-1", Name: "checkout-api", PID: 4171}
 
 // recording is a small recording made by hand.
 type recording struct {
@@ -39,7 +43,7 @@ func (r *recording) add(n int, w wait.Wait) {
 	}
 	w.Start = began.UnixNano() + int64(len(r.waits))*int64(ms)
 	w.Count = max(w.Count, 1)
-	w.Process = &wait.Process{Host: "node-1", Name: "checkout-api", PID: 4171}
+	w.Process = checkoutAPI
 	for range n {
 		r.waits = append(r.waits, w)
 	}
@@ -63,6 +67,9 @@ func (r *recording) build(t *testing.T, options report.Options) *report.Report {
 // summedUp is the report of several recordings.
 func summedUp(t *testing.T, options report.Options, recordings ...*recording) *report.Report {
 	t.Helper()
+	if !options.FDs { // as the commands do: snapshots are not explained
+		options.Explain = func(next wait.Sink) report.Explainer { return explain.NewStage(next) }
+	}
 	b, err := report.NewBuilder(options)
 	if err != nil {
 		t.Fatal(err)
@@ -135,14 +142,19 @@ func stackOf(fn, line string) *wait.Stack {
 	return &wait.Stack{
 		Funcs: "main.main;" + fn + ";net.(*conn).Read",
 		Lines: "/app/main.go:10;" + line + ";/go/src/net/net.go:196",
-		Func:  fn, Line: line,
+		Func:  fn, Line: line, Own: "main.main;" + fn,
 	}
+}
+
+// libraryStack is one without a function of the program.
+func libraryStack(fn, line string) *wait.Stack {
+	return &wait.Stack{Funcs: fn + ";net.(*conn).Read", Lines: line + ";/go/src/net/net.go:196", Func: fn, Line: line}
 }
 
 var (
 	cacheStack = stackOf("example.org/checkout/cache.Get", "/app/cache/cart.go:88")
 	orderStack = stackOf("example.org/checkout/orders.(*Store).Load", "/app/orders/store.go:120")
-	serveStack = stackOf("net/http.(*conn).serve", "/go/src/net/http/server.go:2100")
+	serveStack = libraryStack("net/http.(*conn).serve", "/go/src/net/http/server.go:2100")
 	queueStack = stackOf("main.worker", "/app/worker.go:31")
 )
 
@@ -201,6 +213,60 @@ func allMode() *recording {
 	r.add(50, blocked("chan receive", queueStack, 99*ms, ms))
 	r.add(10, blocked("sync.Mutex.Lock", orderStack, 19*ms, ms))
 	r.add(2, open(blocked("select", queueStack, 0, 0), 25*time.Second))
+	return r
+}
+
+// service is handlers that ask a peer through net/http at a line with two callers,
+// take a lock that is held during I/O, and give jobs to a worker. Each of 20 rounds:
+//
+//	the handler   21 ms for shipping, 20 + 0.6 + 0.4 of its reader's, 3 of 4 by Order
+//	              9 ms for the lock, whose holder waits 8 ms for redis
+//	              6 ms for the worker, which waits 5 ms for inventory
+//	the worker    56 ms for its next job, which nobody awaits
+//	the exporter  30 ms for metrics, in the background, and 70 ms for its timer
+//	a library     10 ms for nobody
+func service() *recording {
+	r := newRecording("all")
+	stack := func(line, own, via string) *wait.Stack {
+		s := stackOf("example.org/checkout/"+own, "/app/"+line)
+		s.Via = via
+		return s
+	}
+	order, quote := stack("api/api.go:32", "api.fetch", "net/http.(*persistConn).roundTrip"), stack("api/api.go:32", "api.fetch", "net/http.(*persistConn).roundTrip")
+	order.Own, quote.Own = "example.org/checkout/api.Order;example.org/checkout/api.fetch", "example.org/checkout/api.Quote;example.org/checkout/api.fetch"
+	enter, held := stack("ledger/ledger.go:58", "ledger.Enter", ""), stack("ledger/ledger.go:77", "ledger.Sync", "")
+	submit, work := stack("jobs/jobs.go:12", "jobs.Submit", ""), stack("jobs/jobs.go:40", "jobs.work", "")
+	export, tick := stack("metrics/metrics.go:20", "metrics.push", ""), stack("metrics/metrics.go:15", "metrics.loop", "")
+	readLoop, keepAlive := libraryStack("net/http.(*persistConn).readLoop", "/go/src/net/http/transport.go:2330"), libraryStack("example.net/rpc.(*client).reader", "/rpc/client.go:400")
+
+	at := func(goid, waker uint64, start time.Duration, w wait.Wait) {
+		w.Goid, w.WakerGoid, w.StartFunc = goid, waker, ""
+		r.add(1, w)
+		r.waits[len(r.waits)-1].Start = began.UnixNano() + int64(start)
+	}
+	const handler, reader, holder, worker, exporter, library = 10, 20, 11, 30, 40, 50
+	for i := range time.Duration(20) {
+		begin := i * 100 * ms
+		caller := order
+		if i%4 == 3 {
+			caller = quote
+		}
+		at(handler, 0, begin, served(10*ms, 0, 0))
+		at(holder, 0, begin, served(10*ms, 0, 0))
+		begin += 10 * ms
+		at(reader, 0, begin, read("shipping:8082", readLoop, 20*ms, 600*time.Microsecond, 300*time.Microsecond))
+		at(handler, reader, begin, blocked("select", caller, 20900*time.Microsecond, 100*time.Microsecond))
+		begin += 21 * ms
+		at(holder, 0, begin, read("redis-2:6379", held, 8*ms, 0, 0))
+		at(handler, holder, begin, blocked("sync.Mutex.Lock", enter, 9*ms, 0))
+		begin += 9 * ms
+		at(worker, 0, begin, read("inventory:8083", work, 5*ms, 0, 0))
+		at(handler, worker, begin, blocked("chan receive", submit, 6*ms, 0))
+		at(worker, handler, begin+6*ms, blocked("chan receive", work, 56*ms, 0))
+		at(exporter, 0, begin, read("metrics:9100", export, 30*ms, 0, 0))
+		at(exporter, 0, begin+30*ms, blocked("select", tick, 70*ms, 0))
+		at(library, 0, begin, read("broker:4222", keepAlive, 10*ms, 0, 0))
+	}
 	return r
 }
 

@@ -169,11 +169,41 @@ func (t *terminal) table(g grid) error {
 	t.strong(strings.TrimRight(lines[0], " "))
 	for i, row := range rows {
 		t.line(lines[i+1])
-		for _, text := range row.below {
-			t.line("  " + keepTail(Printable(text), t.width-2))
-		}
+		t.under(row)
 	}
 	return nil
+}
+
+// Where notes begin: beside what stands under a row, and on lines of their own.
+const (
+	noteColumn = 42
+	noteIndent = 4
+)
+
+// under writes what stands under a row. The first note goes beside the first line if
+// both fit.
+func (t *terminal) under(row gridRow) {
+	notes := row.notes
+	for i, text := range row.below {
+		line := "  " + keepTail(Printable(text), t.width-2)
+		if i == 0 && len(notes) > 0 {
+			beside := pad(line, noteColumn-2) + "  " + Printable(notes[0])
+			if twwidth.Width(beside) <= t.width {
+				line, notes = beside, notes[1:]
+			}
+		}
+		t.line(line)
+	}
+	for _, text := range notes {
+		for _, line := range wrap(Printable(text), t.width-noteIndent) {
+			t.line(strings.Repeat(" ", noteIndent) + line)
+		}
+	}
+}
+
+// pad fills a text up to a width.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-twwidth.Width(text)))
 }
 
 // layOut has the library align the cells: a line for the heads and one for
@@ -302,7 +332,7 @@ func unitInHead(columns []column) []column {
 func escaped(rows []gridRow) []gridRow {
 	clean := make([]gridRow, len(rows))
 	for i, row := range rows {
-		clean[i].below = row.below
+		clean[i].below, clean[i].notes = row.below, row.notes
 		for _, cell := range row.cells {
 			clean[i].cells = append(clean[i].cells, Printable(cell))
 		}
@@ -336,7 +366,7 @@ func sparest(columns []column) int {
 func without(columns []column, rows []gridRow, i int) ([]column, []gridRow) {
 	narrower := make([]gridRow, len(rows))
 	for j, row := range rows {
-		narrower[j] = gridRow{cells: slices.Delete(slices.Clone(row.cells), i, i+1), below: row.below}
+		narrower[j] = gridRow{cells: slices.Delete(slices.Clone(row.cells), i, i+1), below: row.below, notes: row.notes}
 	}
 	return slices.Delete(slices.Clone(columns), i, i+1), narrower
 }

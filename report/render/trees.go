@@ -18,8 +18,9 @@ import (
 
 // Trees writes explained waits for people: for each a line that says who waited
 // for how long, and below it, on a time line as long as the wait, what that was
-// for. Began is when the recording did; zero if it is not known.
-func Trees(w io.Writer, trees []explain.Node, began time.Time, o Options) error {
+// for. Where there is none it says what was left out. Began is when the recording
+// did; zero if it is not known.
+func Trees(w io.Writer, trees []explain.Node, left *LeftOut, began time.Time, o Options) error {
 	t := newTerminal(o)
 	for i := range trees {
 		if i > 0 {
@@ -30,10 +31,62 @@ func Trees(w io.Writer, trees []explain.Node, began time.Time, o Options) error 
 		t.stretches(&trees[i], scale, 0)
 	}
 	if len(trees) == 0 {
-		t.line("No wait to explain.")
+		t.wrapped("No wait to explain"+left.text()+".", "  ")
 	}
 	_, err := w.Write(t.out.Bytes())
 	return err
+}
+
+// LeftOut counts the waits that are not explained, by the first reason that
+// holds.
+type LeftOut struct {
+	Open, Idle, StartedBefore, Sleeps, Libraries uint64
+	// Other is those that were not asked for.
+	Other uint64
+}
+
+// Keep tells whether a wait is one that people want to see explained, and counts it
+// if it is not.
+func (l *LeftOut) Keep(w *wait.Wait) bool {
+	switch {
+	case w.Kind != wait.KindWait:
+		l.Open++
+	case w.Awaited() <= 0 || w.Explanation != nil && w.Explanation.Idle != "":
+		l.Idle++
+	case w.StartedBefore:
+		l.StartedBefore++
+	case w.Reason == wait.ReasonSleep:
+		l.Sleeps++
+	case w.Stack == nil || w.Stack.Own == "":
+		l.Libraries++
+	default:
+		return true
+	}
+	return false
+}
+
+// text says how many were left out, and why.
+func (l *LeftOut) text() string {
+	var kinds []string
+	for _, kind := range [...]struct {
+		count uint64
+		what  string
+	}{
+		{l.Other, "not asked for"},
+		{l.Open, "still open"},
+		{l.Idle, "idle"},
+		{l.StartedBefore, "begun before the recording"},
+		{l.Sleeps, "in time.Sleep"},
+		{l.Libraries, "in code of libraries (--filter 'total > 0s' shows them)"},
+	} {
+		if kind.count > 0 {
+			kinds = append(kinds, report.FormatCount(kind.count)+" "+kind.what)
+		}
+	}
+	if len(kinds) == 0 {
+		return ": there is none"
+	}
+	return "; left out: " + strings.Join(kinds, ", ")
 }
 
 // headline says who waited, for how long, and since when.

@@ -31,7 +31,7 @@ func hostileTrees() []explain.Node {
 
 func TestTreesForPeople(t *testing.T) {
 	var out bytes.Buffer
-	if err := render.Trees(&out, hostileTrees(), time.Unix(1_700_000_000, 0).Add(-3*time.Second), render.Options{}); err != nil {
+	if err := render.Trees(&out, hostileTrees(), &render.LeftOut{}, time.Unix(1_700_000_000, 0).Add(-3*time.Second), render.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `100.0 ms  goroutine 38  select at main.main > main.handle > main.\x1b[2Jget main.go:77  (3.0 s after the start)
@@ -76,7 +76,7 @@ func TestTreesForPrograms(t *testing.T) {
 
 func TestNoTrees(t *testing.T) {
 	var out bytes.Buffer
-	if err := render.Trees(&out, nil, time.Time{}, render.Options{}); err != nil || out.String() != "No wait to explain.\n" {
+	if err := render.Trees(&out, nil, &render.LeftOut{}, time.Time{}, render.Options{}); err != nil || out.String() != "No wait to explain: there is none.\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }

@@ -93,14 +93,15 @@ func Table() []Column {
 
 		{Name: "labels",
 			Value: text(Line, func(w *wait.Wait) *string { return &w.Labels })},
-		{Name: "waker_line",
+		{Name: "waker_line", Key: "waker", Header: "WAKER", Long: true,
 			Value: text(Line, func(w *wait.Wait) *string { return &w.WakerLine })},
 		{Name: "waker_pid",
 			Value: Number[int32]{At: func(w *wait.Wait) *int32 { return &w.WakerPID }}},
-		{Name: "creator_line",
+		{Name: "creator_line", Key: "creator", Header: "STARTED AT", Long: true,
 			Value: text(Line, func(w *wait.Wait) *string { return &w.CreatorLine })},
-		{Name: "parent_goid",
+		{Name: "parent_goid", Key: "parent", Header: "PARENT",
 			Value: Number[uint64]{At: func(w *wait.Wait) *uint64 { return &w.ParentGoid }}},
+		{Name: "for", Key: "for", Header: "FOR", Value: DerivedText(forWhom)},
 		{Key: "cause", Header: "CAUSE", Value: Group(appendCause)},
 		{Name: "answered", Unit: Nanoseconds,
 			Value: duration(func(w *wait.Wait) *time.Duration { return &w.Answered })},
@@ -117,10 +118,19 @@ func Table() []Column {
 	}
 }
 
-// appendPeer names whom the wait was for. Those who connect to a listening
-// port are one peer, since their own ports say nothing; a descriptor of which
-// no peer is known (an event descriptor) goes by its kind.
+// appendPeer names whom, or what, the wait was for. Those who connect to a
+// listening port are one peer, since their own ports say nothing; a descriptor of
+// which no peer is known (an event descriptor) goes by its kind. One that was
+// explained goes by its thing or by its largest cause.
 func appendPeer(b []byte, w *wait.Wait) []byte {
+	if x := w.Explanation; x != nil {
+		switch {
+		case x.Peer != "":
+			return append(b, x.Peer...)
+		case w.Op == "" && w.Reason != wait.ReasonIO, x.Thing.Kind == wait.ThingDial && x.Thing.Peer != "":
+			return x.Thing.Append(b)
+		}
+	}
 	switch {
 	case w.Role == wait.RoleAccepted || w.Role == wait.RoleListening:
 		b = append(b, "clients of "...)
@@ -132,6 +142,14 @@ func appendPeer(b []byte, w *wait.Wait) []byte {
 		return append(b, w.Peer...)
 	}
 	return append(b, w.Proto...)
+}
+
+// forWhom is who is kept waiting by an explained wait.
+func forWhom(w *wait.Wait) string {
+	if w.Explanation == nil {
+		return ""
+	}
+	return string(w.Explanation.For)
 }
 
 // appendCause names what most of the wait was for: the longest of the causes of
