@@ -54,8 +54,8 @@ type piece struct {
 }
 
 // Replay opens the saved output of a script, which was redirected from dtrace's
-// standard output; standard error may be in it. The executable must be the one
-// that ran.
+// standard output. What it said on standard error, which tells of lost records, may
+// follow. The executable must be the one that ran.
 func Replay(r io.Reader, config Config) (*Source, error) {
 	pieces := make(chan piece)
 	go func() {

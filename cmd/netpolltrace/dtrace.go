@@ -37,9 +37,11 @@ func newDtrace() *cobra.Command {
 whichever the executable was built for. This works on any system. The script must
 run where the program runs, as root, until Ctrl-C:
 
-  dtrace -q -s SCRIPT -p PID > OUTPUT
+  dtrace -q -s SCRIPT -p PID > OUTPUT 2> MESSAGES
+  cat MESSAGES >> OUTPUT
 
---parse makes a recording of OUTPUT for netpolltrace report, on any system.
+--parse makes a recording of OUTPUT for netpolltrace report, on any system. The
+messages tell how many records DTrace lost.
 
 No script has run on macOS or FreeBSD yet: docs/compatibility.md says what was
 verified, and what may prevent it there. On Linux use netpolltrace record.`,
