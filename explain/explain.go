@@ -11,8 +11,9 @@
 // no cycle can arise. Waits have to come in that order: a waker's before those
 // that it ends afterwards, as every source delivers them.
 //
-// What a goroutine does between two waits is Running at the line of the second:
-// where it is not told apart, being runnable and in system calls included.
+// What a goroutine does between two waits is Running at the line of the second,
+// system calls included. The time for which it was runnable meanwhile is Sched,
+// where it was measured.
 package explain
 
 import (
@@ -78,6 +79,7 @@ type activity struct {
 
 	ran    lineCause // before its last wait
 	waking lineCause // when it ended another's wait
+	first  ran       // before its first wait
 
 	lately lately
 }
@@ -121,7 +123,7 @@ func (e *Explainer) Wait(w *wait.Wait) *wait.Explanation {
 		g = e.goroutines.findOrAdd(w.Process, w.Goid)
 		e.place(g, w)
 	}
-	if finished && w.WakerGoid != 0 && w.WakerGoid != w.Goid {
+	if finished && endedByAnother(w) {
 		waker = e.goroutines.findOrAdd(w.Process, w.WakerGoid)
 	}
 	if finished && w.Blocked > 0 {
@@ -177,20 +179,37 @@ func (e *Explainer) explain(w *wait.Wait, waker *goroutine) {
 		e.pieces = append(e.pieces, piece{w.Blocked, e.causes.id(wait.Cause{Kind: withoutWaker(w)})})
 		return
 	}
+	if w.WakerStarted > 0 {
+		from = e.untilStarted(w, min(from+int64(w.WakerStarted), to))
+	}
+	last := ran{length: time.Duration(to - from), runnable: w.WakerPreempted}
 	var waking *lineCause
 	if waker.activity != nil {
 		waking = &waker.waking
 		e.stats.Explained++
-		e.pieces, from = waker.between(from, to, e.pieces)
+		from = e.untilFirstWait(w, waker.activity, from, to)
+		if waker.origin < to {
+			e.pieces, from = waker.between(from, to, e.pieces)
+			last.length = time.Duration(to - waker.end())
+		}
 	}
 	if from < to {
-		e.pieces = append(e.pieces, piece{time.Duration(to - from), e.running(waking, w.WakerLine, nil)})
+		last.cause = e.running(waking, w.WakerLine, nil)
+		e.pieces = last.part(time.Duration(to-from), e.sched, e.pieces)
 	}
+}
+
+// endedByAnother tells whether another goroutine ended a wait: one that only ran a
+// timer did not.
+func endedByAnother(w *wait.Wait) bool {
+	return w.WakerGoid != 0 && w.WakerGoid != w.Goid && !w.ByTimer
 }
 
 // withoutWaker is what ends a wait that no goroutine ended.
 func withoutWaker(w *wait.Wait) wait.CauseKind {
 	switch {
+	case w.ByTimer:
+		return wait.CauseTimer
 	case strings.HasPrefix(w.Reason, "GC "):
 		return wait.CauseGC
 	case w.Reason == wait.ReasonSleep, w.Reason == "select", w.Reason == "chan receive", w.Reason == "sync.Cond.Wait", w.Reason == wait.ReasonIO:
@@ -201,15 +220,19 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 
 // remember adds the wait to the history of its goroutine.
 func (e *Explainer) remember(w *wait.Wait, g *goroutine) {
-	if g.activity == nil {
-		g.activity = new(activity)
-		g.start(w.Start, &e.causes)
-	}
 	own := w.Stack
 	if own != nil && own.Own == "" {
 		own = nil
 	}
 	line := lineOf(w)
+	if g.activity == nil {
+		g.activity = new(activity)
+		g.start(w.Start, &e.causes)
+		g.first = ran{wait.Unmeasured, w.Preempted, e.running(&g.ran, line, own)}
+	}
+	if w.Preempted > 0 {
+		g.add(min(g.end()+int64(w.Preempted), w.Start), e.causes.through(own, e.sched))
+	}
 	g.add(w.Start, e.running(&g.ran, line, own))
 	resumed := w.Start + int64(w.Total)
 	switch {

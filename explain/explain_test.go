@@ -21,21 +21,24 @@ var program = &wait.Process{Name: "api", PID: 7}
 
 // blocked is a wait from one millisecond to another that a goroutine ended.
 func blocked(goid uint64, from, to time.Duration, waker uint64) *wait.Wait {
-	return &wait.Wait{
-		Kind: wait.KindWait, Process: program, Goid: goid, WakerGoid: waker, Reason: "chan receive",
-		Start: began + int64(from), Total: to - from, Blocked: to - from, Sched: 0,
-		Network: wait.Unmeasured, Netpoll: wait.Unmeasured, Stack: at("main.go", goid),
-	}
+	w := finished(goid, from, to-from)
+	w.WakerGoid, w.Reason, w.Blocked, w.Sched, w.Stack = waker, "chan receive", w.Total, 0, at("main.go", goid)
+	return w
 }
 
 // network is a wait for a peer: the time until its data, until the runtime
 // noticed and until the goroutine ran.
 func network(goid uint64, from time.Duration, network, netpoll, sched time.Duration, peer string) *wait.Wait {
-	return &wait.Wait{
-		Kind: wait.KindWait, Process: program, Goid: goid, Reason: wait.ReasonIO, Op: wait.OpRead, Peer: peer,
-		Start: began + int64(from), Total: network + netpoll + sched,
-		Network: network, Netpoll: netpoll, Sched: sched, Blocked: wait.Unmeasured, Stack: at("conn.go", goid),
-	}
+	w := finished(goid, from, network+netpoll+sched)
+	w.Reason, w.Op, w.Peer, w.Stack = wait.ReasonIO, wait.OpRead, peer, at("conn.go", goid)
+	w.Network, w.Netpoll, w.Sched = network, netpoll, sched
+	return w
+}
+
+func finished(goid uint64, from, total time.Duration) *wait.Wait {
+	w := wait.Empty()
+	w.Kind, w.Process, w.Goid, w.Start, w.Total = wait.KindWait, program, goid, began+int64(from), total
+	return &w
 }
 
 // at is a stack whose line is the goroutine's number.
@@ -65,11 +68,53 @@ func TestCauses(t *testing.T) {
 	collector.Reason = "GC assist wait"
 	semaphore := blocked(1, 0, 5*ms, 0)
 	semaphore.Reason = "semacquire"
+	preempted := func(d time.Duration) func(*wait.Wait) {
+		return func(w *wait.Wait) { w.Preempted = d }
+	}
+	// wokenBy says of the waker of a wait how long it was runnable, when it started
+	// and who started it.
+	wokenBy := func(preempted, started time.Duration, parent uint64) func(*wait.Wait) {
+		return func(w *wait.Wait) { w.WakerPreempted, w.WakerStarted, w.WakerParentGoid = preempted, started, parent }
+	}
+	const before = wait.Unmeasured // it started before the wait
 	for _, test := range []struct {
 		name  string
 		waits []*wait.Wait
 		want  string
 	}{
+		{"the waker was runnable between its waits", []*wait.Wait{
+			network(2, 0, 5*ms, 0, 0, "db:5432"),
+			with(network(2, 15*ms, 5*ms, 0, 0, "db:5432"), preempted(4*ms)),
+			blocked(1, 0, 20*ms, 2),
+		}, "network of db:5432 10, running at conn.go:2 6, sched 4"},
+		{"the waker was runnable after its last wait", []*wait.Wait{
+			network(2, 0, 5*ms, 0, 0, "db:5432"),
+			with(blocked(1, 0, 20*ms, 2), wokenBy(9*ms, before, 0)),
+		}, "sched 9, running 6, network of db:5432 5"},
+		{"half of the time since the waker's last wait", []*wait.Wait{
+			network(2, 0, 5*ms, 0, 0, "db:5432"),
+			with(blocked(1, 15*ms, 25*ms, 2), wokenBy(10*ms, before, 0)),
+		}, "sched 5, running 5"},
+		{"the waker never waited", []*wait.Wait{with(blocked(1, 0, 20*ms, 2), wokenBy(9*ms, before, 0))}, "running 11, sched 9"},
+		{"the waker had been started by who waits", []*wait.Wait{with(blocked(1, 0, 20*ms, 2), wokenBy(2*ms, 5*ms, 1))},
+			"running 13, sched 7"},
+		{"the waker was started meanwhile", []*wait.Wait{
+			network(3, 0, 4*ms, 0, 0, "db:5432"),
+			with(blocked(1, 0, 20*ms, 2), wokenBy(2*ms, 5*ms, 3)),
+		}, "running 14, network of db:5432 4, sched 2"},
+		{"nobody knows who started the waker", []*wait.Wait{with(blocked(1, 0, 20*ms, 2), wokenBy(0, 5*ms, 0))}, "running 15, unknown 5"},
+		{"the waker's first wait came after its start", []*wait.Wait{
+			with(network(2, 10*ms, 8*ms, 0, 0, "db:5432"), preempted(2*ms)),
+			with(blocked(1, 0, 20*ms, 2), wokenBy(0, 5*ms, 1)),
+		}, "network of db:5432 8, sched 7, running at conn.go:2 3, running 2"},
+		{"the waker started before and waited later", []*wait.Wait{
+			with(network(2, 10*ms, 8*ms, 0, 0, "db:5432"), preempted(2*ms)),
+			with(blocked(1, 0, 20*ms, 2), wokenBy(0, before, 0)),
+		}, "running at conn.go:2 8, network of db:5432 8, sched 2, running 2"},
+		{"a timer that a goroutine ran", []*wait.Wait{
+			network(2, 0, 20*ms, 0, 0, "db:5432"),
+			with(blocked(1, 0, 20*ms, 2), func(w *wait.Wait) { w.ByTimer = true }),
+		}, "timer 20"},
 		{"a timer", []*wait.Wait{timer}, "timer 50"},
 		{"the garbage collector", []*wait.Wait{collector}, "gc 5"},
 		{"nobody knows who ended it", []*wait.Wait{semaphore}, "unknown 5"},
@@ -101,7 +146,7 @@ func TestCauses(t *testing.T) {
 			blocked(1, 0, 20*ms, 2),
 		}, "unknown 10, network of db:5432 10"},
 		{"the waker's wait was for a timer", []*wait.Wait{
-			{Kind: wait.KindWait, Process: program, Goid: 2, Reason: "sleep", Start: began, Total: 9 * ms, Blocked: 9 * ms},
+			with(blocked(2, 0, 9*ms, 0), func(w *wait.Wait) { w.Reason = "sleep" }),
 			blocked(1, 1*ms, 9*ms, 2),
 		}, "timer 8"},
 		{"who shares its waker with others", []*wait.Wait{

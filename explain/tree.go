@@ -105,7 +105,7 @@ func (s *Slowest) tree(w *wait.Wait, from, to int64, depth int) Node {
 		at += int64(d)
 	}
 	switch {
-	case w.Blocked > 0 && w.WakerGoid != 0 && w.WakerGoid != w.Goid && depth > 0:
+	case w.Blocked > 0 && endedByAnother(w) && depth > 0:
 		n.Waker = s.activity(w, max(from, at), min(to, at+int64(w.Blocked)), depth-1)
 		at += int64(w.Blocked)
 	case w.Blocked > 0:
@@ -120,34 +120,98 @@ func (s *Slowest) tree(w *wait.Wait, from, to int64, depth int) Node {
 
 // activity is what the waker of a wait did in [from, to).
 func (s *Slowest) activity(w *wait.Wait, from, to int64, depth int) []Node {
-	var list []Node
-	add := func(until int64, cause wait.Cause) {
-		if until > from {
-			d := time.Duration(until - from)
-			list = append(list, Node{Goid: w.WakerGoid, From: time.Unix(0, from), Time: d, Parts: []wait.Cause{timed(cause, d)}})
-			from = until
-		}
+	list := nodeList{goid: w.WakerGoid, from: from}
+	if w.WakerStarted > 0 {
+		s.untilStarted(&list, w, min(w.Start+int64(w.WakerStarted), to), depth)
 	}
+	since := list.from // the end of the last wait that is known
 	if known := s.goroutines.find(w.Process, w.WakerGoid); known != nil {
+		if seen := known.at(0).Start; w.WakerStarted < 0 || known.n == keptWaits {
+			list.add(min(seen, to), wait.Cause{Kind: wait.CauseUnknown})
+			since = seen
+		}
 		for i := range known.n {
 			waited := known.at(i)
 			end := waited.Start + int64(waited.Total)
-			if end <= from || waited.Start >= to {
-				continue
+			if end > list.from && waited.Start < to {
+				list.ran(waited.Start, time.Duration(waited.Start-since), waited.Preempted, lineOf(waited))
+				s.waited(&list, waited, min(end, to), depth)
 			}
-			if i == 0 {
-				add(min(waited.Start, to), wait.Cause{Kind: wait.CauseUnknown})
-			}
-			add(min(waited.Start, to), wait.Cause{Kind: wait.CauseRunning, Line: lineOf(waited)})
-			copied := *waited
-			if until := min(end, to); until > from {
-				list = append(list, s.tree(&copied, from, until, depth))
-				from = until
+			since = end
+		}
+	}
+	list.ran(to, time.Duration(to-since), w.WakerPreempted, w.WakerLine)
+	return list.nodes
+}
+
+// untilStarted adds what was waited for before the waker of a wait ran first, as
+// [Explainer] does.
+func (s *Slowest) untilStarted(list *nodeList, w *wait.Wait, until int64, depth int) {
+	switch w.WakerParentGoid {
+	case 0:
+		list.add(until, wait.Cause{Kind: wait.CauseUnknown})
+		return
+	case w.Goid:
+		list.add(until, wait.Cause{Kind: wait.CauseSched})
+		return
+	}
+	list.goid = w.WakerParentGoid
+	if known := s.goroutines.find(w.Process, list.goid); known != nil {
+		for i := range known.n {
+			waited := known.at(i)
+			if end := waited.Start + int64(waited.Total); end > list.from && waited.Start < until {
+				list.ran(waited.Start, time.Duration(waited.Start-list.from), waited.Preempted, lineOf(waited))
+				s.waited(list, waited, min(end, until), depth)
 			}
 		}
 	}
-	add(to, wait.Cause{Kind: wait.CauseRunning, Line: w.WakerLine})
-	return list
+	list.add(until, wait.Cause{Kind: wait.CauseRunning})
+	list.goid = w.WakerGoid
+}
+
+// waited adds a wait of a goroutine, until a moment within it.
+func (s *Slowest) waited(list *nodeList, w *wait.Wait, until int64, depth int) {
+	if until > list.from {
+		copied := *w
+		list.nodes = append(list.nodes, s.tree(&copied, list.from, until, depth))
+		list.from = until
+	}
+}
+
+// nodeList is what a goroutine did, up to a moment.
+type nodeList struct {
+	nodes []Node
+	goid  uint64
+	from  int64 // of what comes next
+}
+
+// add adds a stretch until a moment. One that is over already adds nothing.
+func (l *nodeList) add(until int64, parts ...wait.Cause) {
+	d := time.Duration(until - l.from)
+	if d <= 0 {
+		return
+	}
+	if len(parts) == 1 {
+		parts[0].Time = d
+	}
+	l.nodes = append(l.nodes, Node{Goid: l.goid, From: time.Unix(0, l.from), Time: d, Parts: parts})
+	l.from = until
+}
+
+// ran adds what the goroutine did between two waits, or what of it is left.
+func (l *nodeList) ran(until int64, length, runnable time.Duration, line string) {
+	running := wait.Cause{Kind: wait.CauseRunning, Line: line}
+	d := time.Duration(until - l.from)
+	late := ran{length: length, runnable: runnable}.runnableIn(d)
+	if late <= 0 {
+		l.add(until, running)
+		return
+	}
+	parts := []wait.Cause{timed(wait.Cause{Kind: wait.CauseSched}, late)}
+	if late < d {
+		parts = append(parts, timed(running, d-late))
+	}
+	l.add(until, parts...)
 }
 
 func timed(cause wait.Cause, d time.Duration) wait.Cause {

@@ -64,6 +64,31 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// What the waker did besides its waits: before it was started, while it was runnable
+// and while it ran.
+func TestTreeOfAWakerThatWasStarted(t *testing.T) {
+	s := explain.NewSlowest(1)
+	for _, w := range []*wait.Wait{
+		network(3, 0, 4*ms, 0, 0, "db:5432"),
+		with(network(2, 10*ms, 8*ms, 0, 0, "cache:6379"), func(w *wait.Wait) { w.Preempted = 3 * ms }),
+		with(blocked(1, 2*ms, 30*ms, 2), func(w *wait.Wait) {
+			w.WakerStarted, w.WakerParentGoid, w.WakerPreempted, w.WakerLine = 4*ms, 3, 12*ms, "main.go:9"
+		}),
+	} {
+		s.Wait(w, w.Goid == 1)
+	}
+	const want = `goroutine 1, 28ms, chan receive: 
+  goroutine 3, 2ms, IO wait: network of db:5432 2ms
+  goroutine 3, 2ms, ran: running 2ms
+  goroutine 2, 4ms, ran: sched 3ms, running at conn.go:2 1ms
+  goroutine 2, 8ms, IO wait: network of cache:6379 8ms
+  goroutine 2, 12ms, ran: sched 12ms
+`
+	if got := outline(s.Trees()[0], ""); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // The slowest are found, in their order, and each tree adds up to its wait.
 func TestSlowest(t *testing.T) {
 	s := explain.NewSlowest(3)
