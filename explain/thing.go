@@ -29,6 +29,8 @@ type lately struct {
 	channel *wait.Stack     // where it last waited for a channel
 	used    poolKey         // the pool that it last used one of
 	start   string          // the function that it was started with
+	parent  uint64          // who started it; 0 when not known
+	serves  string          // the peer that it is known to serve by its starter
 }
 
 // last is the latest wait.
@@ -56,10 +58,24 @@ func (l *lately) during(from, to int64) stay {
 type things struct {
 	finder finder
 	pools  recent.Map[poolKey, *pool]
+	peers  recent.Map[starter, string]
 }
 
+// starter is a goroutine that started others.
+type starter struct {
+	process *wait.Process
+	goid    uint64
+}
+
+// maxStarters is how many starters are remembered at least.
+const maxStarters = 1 << 12
+
 func newThings() things {
-	return things{finder: newFinder(), pools: recent.Map[poolKey, *pool]{Limit: maxPools}}
+	return things{
+		finder: newFinder(),
+		pools:  recent.Map[poolKey, *pool]{Limit: maxPools},
+		peers:  recent.Map[starter, string]{Limit: maxStarters},
+	}
 }
 
 // of is what a goroutine waited for. waker is who ended it, nil where that one is
@@ -77,7 +93,12 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 		held(&thing, w, waker)
 	case wait.ThingPool:
 		t.askPool(&thing, w, at.place, waker, peer)
-	case wait.ThingDial, wait.ThingReply, wait.ThingSend, wait.ThingClient, wait.ThingEndpoint:
+	case wait.ThingReply:
+		if peer == "" && waker != nil {
+			peer, _ = t.peers.Get(starter{w.Process, waker.lately.parent})
+		}
+		thing.Peer = peer
+	case wait.ThingDial, wait.ThingSend, wait.ThingClient, wait.ThingEndpoint:
 		thing.Peer = peer
 	}
 	var used poolKey
@@ -87,8 +108,26 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 	}
 	if g != nil {
 		g.lately.did(w, thing.Kind, peer, used)
+		t.serve(w, &g.lately)
 	}
 	return thing
+}
+
+// serve remembers the peer whose connection a library's goroutine reads, under the
+// goroutine that started it: that one starts one to read and one to write, of which
+// only the first waits for the peer. A starter of several for several peers tells
+// nothing.
+func (t *things) serve(w *wait.Wait, l *lately) {
+	if w.Role != wait.RoleDialed || w.Peer == "" || w.ParentGoid == 0 || w.Stack == nil || w.Stack.Own != "" || l.serves == w.Peer {
+		return
+	}
+	l.serves = w.Peer
+	key := starter{w.Process, w.ParentGoid}
+	if known, ok := t.peers.Get(key); ok && known != w.Peer {
+		t.peers.Put(key, "")
+		return
+	}
+	t.peers.Put(key, w.Peer)
 }
 
 // did takes in what the goroutine waited for.
@@ -103,7 +142,7 @@ func (l *lately) did(w *wait.Wait, kind wait.ThingKind, peer string, used poolKe
 	if used.name != "" {
 		l.used = used
 	}
-	l.start = w.StartFunc
+	l.start, l.parent = w.StartFunc, w.ParentGoid
 	l.stays[l.n%keptStays] = stay{w.Stack, peer, w.Start, end}
 	l.n++
 }

@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -54,11 +55,21 @@ func TestThings(t *testing.T) {
 	unlocked := because("sync.Mutex.Lock", blocked(1, 0, 9*ms, 2))
 	unlocked.WakerLine = "unlock.go:4"
 
+	// pair is a library's goroutines of one connection, one to read, one to write.
+	pair := func(peer string, reader, writer uint64) []*wait.Wait {
+		r, w := dialed(network(reader, 0, ms, 0, 0, peer)), blocked(writer, 0, ms, 9)
+		r.ParentGoid, w.ParentGoid = 5, 5
+		return []*wait.Wait{r, w}
+	}
+	written := in(because("select", blocked(1, ms, 5*ms, 3)), "net/http.(*persistConn).roundTrip", "a.go:1")
 	for _, test := range []struct {
 		name  string
 		waits []*wait.Wait
 		want  wait.Thing
 	}{
+		{"an answer, while the question is written", append(pair("shipping:80", 2, 3), written), wait.Thing{Kind: wait.ThingReply, Peer: "shipping:80"}},
+		{"one that started goroutines for two connections", slices.Concat(pair("shipping:80", 2, 3), pair("users:80", 4, 6), []*wait.Wait{written}),
+			wait.Thing{Kind: wait.ThingReply}},
 		{"an answer", []*wait.Wait{dialed(network(1, 0, ms, 0, 0, "db:5432"))}, wait.Thing{Kind: wait.ThingReply, Peer: "db:5432"}},
 		{"a peer that is slow to take", []*wait.Wait{write}, wait.Thing{Kind: wait.ThingSend, Peer: "db:5432"}},
 		{"a connect", []*wait.Wait{connect}, wait.Thing{Kind: wait.ThingDial, Peer: "db:5432"}},
