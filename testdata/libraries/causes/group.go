@@ -27,7 +27,7 @@ func fanOut(p *peers, measured *clock) error {
 }
 
 func askAll(conns []net.Conn, measured *clock) error {
-	defer measured.since(time.Now(), "all_db")
+	defer measured.since(time.Now(), "askAll_db")
 	var all errgroup.Group
 	for i, conn := range conns {
 		all.Go(func() error { return query(conn, time.Duration(2+3*i)*time.Millisecond) })

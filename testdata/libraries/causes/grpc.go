@@ -88,7 +88,7 @@ func askByUnaryCalls(p *peers, measured *clock) error {
 }
 
 func countStock(conn *grpc.ClientConn, measured *clock) error {
-	defer measured.since(time.Now(), "count_rpc")
+	defer measured.since(time.Now(), "countStock_rpc")
 	message := []byte("chairs")
 	return conn.Invoke(context.Background(), unaryMethod, &message, &message)
 }
@@ -111,7 +111,7 @@ func askByStreams(p *peers, measured *clock) error {
 }
 
 func watchStock(conn *grpc.ClientConn, measured *clock) error {
-	defer measured.since(time.Now(), "watch_rpc")
+	defer measured.since(time.Now(), "watchStock_rpc")
 	stream, err := conn.NewStream(context.Background(), &stock.Streams[0], streamMethod)
 	if err != nil {
 		return err

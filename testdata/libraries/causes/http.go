@@ -39,14 +39,14 @@ type client struct {
 
 //go:noinline
 func (c *client) handleUser(n int) error {
-	if err := c.get("user_users", users); err != nil || n%10 > 0 {
+	if err := c.get("handleUser_users", users); err != nil || n%10 > 0 {
 		return err
 	}
-	return c.get("user_prices", prices)
+	return c.get("handleUser_prices", prices)
 }
 
 //go:noinline
-func (c *client) handlePrice() error { return c.get("price_prices", prices) }
+func (c *client) handlePrice() error { return c.get("handlePrice_prices", prices) }
 
 func (c *client) get(name, host string) error {
 	defer c.measured.since(time.Now(), name)

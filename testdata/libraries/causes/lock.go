@@ -44,7 +44,7 @@ func (l *ledger) Save() error {
 
 // Enter takes no time but for the lock.
 func (l *ledger) Enter(measured *clock) {
-	defer measured.since(time.Now(), "enter_db")
+	defer measured.since(time.Now(), "Enter_db")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 }

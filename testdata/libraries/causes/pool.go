@@ -33,13 +33,13 @@ func shareConnections(p *peers, measured *clock) error {
 }
 
 func listOrders(pool *sql.DB, measured *clock) error {
-	defer measured.since(time.Now(), "list_db")
+	defer measured.since(time.Now(), "listOrders_db")
 	_, err := pool.Exec("", int64(2*time.Millisecond))
 	return err
 }
 
 func exportOrders(pool *sql.DB, measured *clock) error {
-	defer measured.since(time.Now(), "export_db")
+	defer measured.since(time.Now(), "exportOrders_db")
 	_, err := pool.Exec("", int64(20*time.Millisecond))
 	return err
 }
