@@ -45,6 +45,31 @@ type following struct {
 	refused map[string]bool // executables of those that cannot be recorded
 }
 
+// Follow has the children of a process recorded that is no Go program itself, such
+// as a shell: those that it has, and those that it starts. So is the program that it
+// runs next. It has no effect without [FollowChildren].
+func (r *Recorder) Follow(p *process.Process) (err error) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	r.mu.Lock()
+	number, err := r.numbers.take()
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.numbers.giveBack(number)
+	}()
+	// The kernel side follows it from when it was found. For a process that is
+	// not recorded it needs no more.
+	if err := r.machine.begin(number, &bpf.WaitsWaitConfig{Process: number}); err != nil {
+		return err
+	}
+	return errors.Join(r.machine.look(visit{pid: p.PID, number: number, begins: true, epfd: -1}), r.machine.retire(number))
+}
+
 // followRecord handles the record of a child that runs another program now.
 func (r *Recorder) followRecord(raw []byte, sink wait.Sink) error {
 	record := recordAs[bpf.WaitsExecRecord](raw)

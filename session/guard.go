@@ -32,9 +32,11 @@ type Progress struct {
 
 // ProcessProgress is how the recording of one process is getting on.
 type ProcessProgress struct {
-	Process    *wait.Process
-	Overhead   float64 // as in [Progress]
-	OverBudget bool    // above MaxOverhead for three seconds on end
+	Process  *wait.Process
+	Overhead float64 // as in [Progress]
+	// OverBudget: above MaxOverhead for three seconds on end, or throughout a shorter
+	// recording.
+	OverBudget bool
 }
 
 // guard holds what the probes cost each process against what they may.
@@ -149,7 +151,7 @@ func statsOf(stats *wait.Stats, p *wait.Process) *wait.ProcessStats {
 func (g *guard) judge(progress *Progress, sink wait.Sink) error {
 	for i := range progress.Processes {
 		p := &progress.Processes[i]
-		if g.config.MaxOverhead <= 0 || p.Overhead <= g.config.MaxOverhead {
+		if !g.exceeds(p) {
 			delete(g.over, p.Process)
 			continue
 		}
@@ -161,6 +163,35 @@ func (g *guard) judge(progress *Progress, sink wait.Sink) error {
 		if err := sink.Event(g.kept(p)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// exceeds tells whether the probes take more of a process's CPU time than they may.
+func (g *guard) exceeds(p *ProcessProgress) bool {
+	return g.config.MaxOverhead > 0 && p.Overhead > g.config.MaxOverhead
+}
+
+// conclude judges, at its end, a recording that was too short for patience.
+func (g *guard) conclude(sink wait.Sink) error {
+	if len(g.readings) > patience {
+		return nil
+	}
+	g.read()
+	progress := g.progress()
+	over := false
+	for i := range progress.Processes {
+		p := &progress.Processes[i]
+		if p.OverBudget = g.exceeds(p); !p.OverBudget {
+			continue
+		}
+		over = true
+		if err := sink.Event(g.kept(p)); err != nil {
+			return err
+		}
+	}
+	if over && g.config.Progress != nil {
+		g.config.Progress(progress)
 	}
 	return nil
 }

@@ -69,6 +69,17 @@ func TestAModeThatIsKeptOverBudgetIsMarkedOnce(t *testing.T) {
 	})
 }
 
+func TestAShortRecordingIsJudgedAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said log
+		shown := follow(t, expensive(), session.Config{Duration: 1500 * time.Millisecond, MaxOverhead: 0.05}, &said)
+		said.check(t, "shop mode", "end after 1.5s")
+		if len(shown) != 2 || shown[0].Processes[0].OverBudget || !shown[1].Processes[0].OverBudget || shown[1].Processes[1].OverBudget {
+			t.Errorf("the user was shown %+v; want the first process over budget at the end", shown)
+		}
+	})
+}
+
 func TestWithoutALimitNothingIsOverBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said log

@@ -26,8 +26,9 @@ type Config struct {
 	// MaxOverhead is the share of a process's CPU time that the probes may cost
 	// before the user is warned; 0 for no limit.
 	MaxOverhead float64
-	// Progress, if set, is called each second, from one goroutine. What it is
-	// given is its own.
+	// Progress, if set, is called each second, and at the end where a recording that
+	// was too short for a verdict turns out to be over budget; by one goroutine at a
+	// time. What it is given is its own.
 	Progress func(Progress)
 }
 
@@ -55,11 +56,15 @@ func Run(ctx context.Context, source wait.Source, sink wait.Sink, config Config)
 		defer stop()
 		return source.Run(ctx, hosts)
 	})
+	guard := newGuard(source, &config)
 	group.Go(func() error {
 		defer stop()
-		return newGuard(source, &config).run(ctx, shared)
+		return guard.run(ctx, shared)
 	})
 	if err := errors.Join(group.Wait(), hosts.end()); err != nil {
+		return err
+	}
+	if err := guard.conclude(shared); err != nil {
 		return err
 	}
 	return shared.Event(&wait.Event{

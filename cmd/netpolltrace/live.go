@@ -22,6 +22,7 @@ type liveLine struct {
 	out      io.Writer
 	terminal bool
 	warned   map[*wait.Process]bool // that the probes cost them too much
+	joined   bool                   // some process did, after the start
 	width    int                    // of what stands there now
 }
 
@@ -79,6 +80,9 @@ func (l *liveLine) Wait(*wait.Wait) error { return nil }
 // Event implements [wait.Sink]: an event about a process that joins or leaves has
 // a detail, one about a child that is not recorded has none.
 func (l *liveLine) Event(e *wait.Event) error {
+	if change, ok := e.Detail.(*wait.TargetChange); ok {
+		l.joined = l.joined || change.State == wait.TargetJoined
+	}
 	if e.Kind == wait.EventTarget && e.Detail == nil {
 		l.say(e.Note)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/probes"
 	"github.com/netpolltrace/netpolltrace/process"
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -74,7 +75,8 @@ report at the end.
 One recording can hold several processes: -p 41,57 lists them, --name takes all
 that run a program, and --children adds the Go programs that they start. It is an
 error if a process of -p, or the command, cannot be recorded: it must be a Go
-program. Any other is left out. The recording ends with the last process.
+program, or with --children something that starts some, such as a shell or make.
+Any other is left out. The recording ends with the last process.
 
 Mode io records the waits in the netpoller; all records every wait of every
 goroutine, at a higher cost; auto chooses, at present always io. Recording requires
@@ -85,7 +87,7 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 		Example: `  netpolltrace record -p 4171 -d 30s
   netpolltrace record --name checkout-api --name stock-api -o waits.json
   netpolltrace record -- ./checkout-api --port 8080
-  netpolltrace record --children -- go test ./...
+  netpolltrace record --children -- make serve
   go test -exec 'netpolltrace record --' ./...`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -174,7 +176,7 @@ func openChild(_ context.Context, flags *recordFlags, child *process.Child) (*at
 }
 
 // addProcess attaches to a process. A fresh one has not run its first
-// instruction yet.
+// instruction yet. With --children one that is no Go program is followed.
 func addProcess(r *probes.Recorder, p *process.Process, flags *recordFlags, fresh bool) error {
 	options := probes.TargetOptions{Mode: flags.mode, Fresh: fresh}
 	if flags.args {
@@ -184,7 +186,13 @@ func addProcess(r *probes.Recorder, p *process.Process, flags *recordFlags, fres
 		}
 	}
 	_, err := r.Add(p, options)
-	return err
+	switch {
+	case !errors.Is(err, gobinary.ErrNotGo):
+		return err
+	case flags.children:
+		return r.Follow(p)
+	}
+	return fmt.Errorf("%w (--children records the Go programs that it starts)", err)
 }
 
 // openRecording makes a recording of some processes; attach adds them to it.

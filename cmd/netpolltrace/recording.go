@@ -180,6 +180,9 @@ func (r *recordingRun) run(ctx context.Context, watch session.Watch) error {
 	if err != nil {
 		return err
 	}
+	if len(r.source.Meta().Targets) == 0 && !r.live.joined {
+		r.live.say("no Go program was started: the recording is empty")
+	}
 	if r.file != "" && r.file != recording.Standard {
 		r.live.say("recorded into " + r.file)
 	}
