@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 )
@@ -22,7 +23,7 @@ type stackReader struct {
 	binary *gobinary.Binary
 	chains map[string]*chain // the stacks so far, by the bytes of their PCs
 	key    []byte            // scratch
-	buf    []byte            // scratch
+	buf    []byte            // scratch for the chunks of one step: some megabytes for a full batch
 }
 
 // chain is the PCs of a stack. Of 10,000 connections most wait at the same
@@ -146,16 +147,17 @@ func (s *stackReader) judge(w *walk, startPC uint64) stack {
 func (s *stackReader) step(walks []walk, pending []int) ([]int, error) {
 	pieces := make([]piece, 0, len(pending))
 	unended := pending[:0]
-	used := 0
+	s.buf = slices.Grow(s.buf[:0], len(pending)*stackChunk)
+	free := s.buf[:cap(s.buf)]
 	for _, i := range pending {
 		w := &walks[i]
 		if w.bp == 0 {
 			continue
 		}
-		size := int(min(w.hi-w.bp, stackChunk))
-		pieces = append(pieces, piece{addr: w.bp, buf: s.scratch(used, size)})
+		size := min(w.hi-w.bp, stackChunk)
+		pieces = append(pieces, piece{addr: w.bp, buf: free[:size]})
 		unended = append(unended, i)
-		used += size
+		free = free[size:]
 	}
 	if err := s.p.readPieces(pieces); err != nil {
 		return nil, err
@@ -168,15 +170,6 @@ func (s *stackReader) step(walks []walk, pending []int) ([]int, error) {
 		}
 	}
 	return unended, nil
-}
-
-// scratch is a part of the scratch buffer, which is large enough for the
-// stacks of a full batch: some megabytes.
-func (s *stackReader) scratch(offset, size int) []byte {
-	if s.buf == nil {
-		s.buf = make([]byte, maxPieces*stackChunk)
-	}
-	return s.buf[offset : offset+size]
 }
 
 // intern takes the bias off the PCs of a stack, and makes one chain of those
