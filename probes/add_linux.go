@@ -245,7 +245,6 @@ func (r *Recorder) drop(t *traced) error {
 	if !there {
 		return err
 	}
-	t.decoder.symbols.symbolizer.Close()
 	errs := []error{err, r.machine.retire(t.number), r.executables.release(t.binary)}
 	if t.owned {
 		errs = append(errs, t.target.Process.Close())

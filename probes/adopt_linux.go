@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -12,6 +13,7 @@ import (
 	"github.com/netpolltrace/netpolltrace/bpf"
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/process"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // adoption is what came of taking over the waits that were under way.
@@ -208,17 +210,8 @@ func (r *Recorder) slotOf(t *traced, g *process.Goroutine, since int64) bpf.Wait
 			slot.Flags |= uint8(bpf.WaitsWaitFlagWAIT_PENDING_AT_PARK)
 		}
 	}
-	slot.Op = uint8(operationOf(g.Write, bpf.WaitsFdRole(pd.Role)))
+	endpoint := wait.Endpoint{Role: roleOf[bpf.WaitsFdRole(pd.Role)]}
+	slot.Op = uint8(slices.Index(opOf[:], endpoint.Op(g.Write)))
 	slot.Write = flag(g.Write)
 	return slot
-}
-
-func operationOf(write bool, role bpf.WaitsFdRole) bpf.WaitsWaitOp {
-	switch {
-	case write:
-		return bpf.WaitsWaitOpOP_WRITE
-	case role == bpf.WaitsFdRoleROLE_LISTENING:
-		return bpf.WaitsWaitOpOP_ACCEPT
-	}
-	return bpf.WaitsWaitOpOP_READ
 }

@@ -211,7 +211,7 @@ func (r *reader) describe(g *rawG) Goroutine {
 func (r *reader) startFunc(pc uint64) string {
 	name, ok := r.starts[pc]
 	if !ok {
-		f, _ := r.binary.FuncAt(pc)
+		f, _ := r.stacks.funcAt(pc)
 		name = f.Name
 		r.starts[pc] = name
 	}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
@@ -22,13 +23,16 @@ type mapping struct {
 }
 
 // plugins are the files besides the executable that a process has loaded: Go
-// plugins, whose functions can be named, and C libraries, which cannot. Files
-// are opened when an address in them is asked for.
+// plugins, whose functions are known, and C libraries, whose are not. Files
+// are opened when an address in them is asked for. The methods may be called
+// concurrently.
 type plugins struct {
 	process *Process
-	maps    []mapping
-	read    time.Time                   // when maps was read
-	opened  map[string]*gobinary.Binary // by path; nil for what is no Go file
+
+	mu     sync.Mutex
+	maps   []mapping
+	read   time.Time                   // when maps was read
+	opened map[string]*gobinary.Binary // by path; nil for what is no Go file
 }
 
 // mapsInterval is how old the list of mappings is at least when it is read
@@ -50,31 +54,56 @@ func (p *plugins) find(pc uint64) (mapping, bool) {
 	}
 }
 
-// frames are those at an address of the process outside its executable. What is
-// in no Go file goes by the name of the file, in brackets. modules is what a
-// plugin that was opened for it says; nil if none was.
-func (p *plugins) frames(pc uint64) (frames []wait.Frame, modules *wait.Modules) {
+// at is the Go file that an address of the process is in, and the address
+// there. It is nil for what is in no Go file; file is the path of what it is in,
+// empty for nothing.
+func (p *plugins) at(pc uint64) (b *gobinary.Binary, addr uint64, file string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	m, ok := p.find(pc)
 	if !ok {
-		return []wait.Frame{{Func: "[unknown]"}}, nil
+		return nil, 0, ""
 	}
 	b, known := p.opened[m.path]
 	if !known {
 		b = p.open(m)
 		p.opened[m.path] = b
-		if b != nil {
-			of := b.Modules()
-			modules = &of
-		}
 	}
+	if b == nil {
+		return nil, 0, m.path
+	}
+	if addr, ok = b.AddrAt(pc - m.start + m.offset); !ok {
+		return nil, 0, m.path
+	}
+	return b, addr, m.path
+}
+
+// funcAt finds the function that an address of the process is in. Its Entry is
+// one of the process, too.
+func (p *plugins) funcAt(pc uint64) (gobinary.Func, bool) {
+	b, addr, _ := p.at(pc)
+	if b == nil {
+		return gobinary.Func{}, false
+	}
+	f, ok := b.FuncAt(addr)
+	f.Entry += pc - addr
+	return f, ok
+}
+
+// frames are those at an address of the process outside its executable, and the
+// plugin that they are in. What is in none goes by the name of its file, in
+// brackets.
+func (p *plugins) frames(pc uint64) ([]wait.Frame, *gobinary.Binary) {
+	b, addr, file := p.at(pc)
 	if b != nil {
-		if addr, ok := b.AddrAt(pc - m.start + m.offset); ok {
-			if frames := b.Frames(addr); frames != nil {
-				return frames, modules
-			}
+		if frames := b.Frames(addr); frames != nil {
+			return frames, b
 		}
 	}
-	return []wait.Frame{{Func: "[" + path.Base(m.path) + "]"}}, modules
+	if file == "" {
+		return []wait.Frame{{Func: "[unknown]"}}, nil
+	}
+	return []wait.Frame{{Func: "[" + path.Base(file) + "]"}}, nil
 }
 
 // open is nil for a file that is no Go file, or cannot be read any more.
@@ -87,6 +116,8 @@ func (p *plugins) open(m mapping) *gobinary.Binary {
 }
 
 func (p *plugins) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, b := range p.opened {
 		if b != nil {
 			_ = b.Close() // it was only read

@@ -44,6 +44,7 @@ type Process struct {
 	exited    chan struct{}
 
 	pidReadv vmReader
+	plugins  plugins
 }
 
 // Open opens the process with a PID of the caller's PID namespace. Each of its
@@ -58,6 +59,7 @@ func Open(pid int) (*Process, error) {
 	}
 	p := &Process{PID: pid, exited: make(chan struct{})}
 	p.pidReadv.pid = pid
+	p.plugins.process, p.plugins.opened = p, make(map[string]*gobinary.Binary)
 	if p.pidfd, err = openPidfd(pid); err != nil {
 		return nil, openError(pid, st, "opening a pidfd", err)
 	}
@@ -131,6 +133,7 @@ func openError(pid int, st stat, step string, err error) error {
 
 // Close gives back what was opened. The process runs on.
 func (p *Process) Close() error {
+	p.plugins.close()
 	var errs []error
 	for _, f := range []*os.File{p.memory, p.pidfd} {
 		if f != nil {

@@ -196,7 +196,7 @@ func (s *stackReader) newChain(pcs []uint64) *chain {
 		if i > 0 {
 			pc-- // into the call
 		}
-		if root, c.valid = s.binary.FuncAt(pc); !c.valid {
+		if root, c.valid = s.funcAt(pc); !c.valid {
 			return c
 		}
 	}
@@ -207,4 +207,15 @@ func (s *stackReader) newChain(pcs []uint64) *chain {
 		c.fromC = true
 	}
 	return c
+}
+
+// funcAt finds the function that a link-time address is in, of the executable or
+// of a plugin: plugins have the addresses that they would have without the bias.
+func (s *stackReader) funcAt(pc uint64) (gobinary.Func, bool) {
+	if f, ok := s.binary.FuncAt(pc); ok {
+		return f, true
+	}
+	f, ok := s.p.plugins.funcAt(pc + s.bias)
+	f.Entry -= s.bias
+	return f, ok
 }

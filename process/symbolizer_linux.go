@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 	"github.com/netpolltrace/netpolltrace/internal/recent"
@@ -23,7 +24,8 @@ type Symbolizer struct {
 	modules wait.Modules // of binary and of all plugins that were met
 	code    *wait.Code
 	bias    uint64
-	plugins *plugins // nil: addresses outside the executable have no names
+	plugins *plugins           // nil: addresses outside the executable have no names
+	met     []*gobinary.Binary // the plugins whose modules are in modules
 	stacks  recent.Map[string, *wait.Stack]
 	frames  recent.Map[uint64, []wait.Frame]
 	key     []byte // scratch
@@ -40,17 +42,8 @@ func NewSymbolizer(b *gobinary.Binary, bias uint64) *Symbolizer {
 }
 
 // UsePlugins has the functions of Go plugins named that the process has loaded,
-// as long as it lives. Close closes their files.
-func (s *Symbolizer) UsePlugins(p *Process) {
-	s.plugins = &plugins{process: p, opened: make(map[string]*gobinary.Binary)}
-}
-
-// Close closes the files of plugins. The executable stays open.
-func (s *Symbolizer) Close() {
-	if s.plugins != nil {
-		s.plugins.close()
-	}
-}
+// until the process is closed.
+func (s *Symbolizer) UsePlugins(p *Process) { s.plugins = &p.plugins }
 
 // Stack is the stack of a chain of addresses of the process, innermost first:
 // the first is that of an instruction, the others are return addresses. It is
@@ -125,10 +118,12 @@ func (s *Symbolizer) framesAt(pc uint64) []wait.Frame {
 }
 
 func (s *Symbolizer) framesOfPlugin(pc uint64) []wait.Frame {
-	frames, modules := s.plugins.frames(pc)
-	if modules != nil {
-		s.modules.Own = append(s.modules.Own, modules.Own...)
-		s.modules.Libraries = append(s.modules.Libraries, modules.Libraries...)
+	frames, plugin := s.plugins.frames(pc)
+	if plugin != nil && !slices.Contains(s.met, plugin) {
+		of := plugin.Modules()
+		s.met = append(s.met, plugin)
+		s.modules.Own = append(s.modules.Own, of.Own...)
+		s.modules.Libraries = append(s.modules.Libraries, of.Libraries...)
 		s.code = wait.NewCode(s.modules, nil)
 	}
 	return frames

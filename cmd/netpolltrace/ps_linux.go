@@ -115,6 +115,5 @@ func waiting(p *process.Process) ([]wait.Wait, *process.Snapshot, error) {
 	identity := &wait.Process{Host: host, Name: p.Name, PID: int32(p.PID)}
 	symbols := process.NewSymbolizer(binary, bias)
 	symbols.UsePlugins(p)
-	defer symbols.Close()
 	return snapshot.Waits(symbols, endpoints, identity, time.Now()), snapshot, nil
 }
