@@ -121,7 +121,7 @@ func TestCauses(t *testing.T) {
 		{"a caller and the reader of its connection", []*wait.Wait{
 			network(2, 0, 20*ms, 2*ms, 1*ms, "shipping:80"),
 			blocked(1, 0, 24*ms, 2),
-		}, "network of shipping:80 20, netpoll of shipping:80 2, sched of shipping:80 1, running 1"},
+		}, "network of shipping:80 20, netpoll of shipping:80 2, sched 1, running 1"},
 		{"it began later than the reader's wait", []*wait.Wait{
 			network(2, 0, 20*ms, 0, 0, "shipping:80"),
 			blocked(1, 15*ms, 20*ms, 2),

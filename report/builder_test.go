@@ -538,11 +538,25 @@ func TestEvents(t *testing.T) {
 	if e := reported(t, b).Events; !e.Truncated || e.Seconds != 10 {
 		t.Errorf("one of two recordings has no end: %+v", e)
 	}
+	// Of many notes the first are kept, and the others are added up by kind.
 	for i := range 1000 {
-		at(wait.EventLost, 0, none, 1, "place "+strconv.Itoa(i))
+		at(wait.EventLost, 0, none, 2, "place "+strconv.Itoa(i))
+		at(wait.EventTarget, 0, none, 1, "the process "+strconv.Itoa(i)+" has exited")
 	}
-	if e := reported(t, b).Events; len(e.Notes) > 20 || e.Lost != 1013 {
-		t.Errorf("%d notes, lost %d", len(e.Notes), e.Lost)
+	e = reported(t, b).Events
+	var kept, lost, left uint64
+	for _, n := range e.Notes {
+		switch {
+		case !n.Further:
+			kept++
+		case n.Kind == wait.EventLost:
+			lost = n.Count
+		case n.Kind == wait.EventTarget:
+			left = n.Count
+		}
+	}
+	if kept != 20 || lost != 2*(1000-9) || left != 1000-8 || e.Lost != 2013 {
+		t.Errorf("%d notes are kept, of the others %d waits are lost and %d processes left, of all %d lost", kept, lost, left, e.Lost)
 	}
 }
 

@@ -8,8 +8,16 @@ import (
 )
 
 // maxNotes bounds what is kept of the texts of events, which come from the
-// recording.
+// recording. Those of further ones are added up by their kind.
 const maxNotes = 20
+
+// further is the text of what is added up.
+var further = map[wait.EventKind]string{
+	wait.EventLost:       "at other places",
+	wait.EventIncomplete: "for other reasons",
+	wait.EventMode:       "further changes of mode",
+	wait.EventTarget:     "further processes that joined or left",
+}
 
 // Note is something that a recording says about itself, added up.
 type Note struct {
@@ -19,6 +27,10 @@ type Note struct {
 	Text  string
 	// Process is of whom it is said; nil for what is said of the recording.
 	Process *wait.Process
+	// Further tells that it stands for further notes of its kind, which were too
+	// many to keep. Count is how many events they were, or of lost and incomplete
+	// waits how many of these.
+	Further bool
 }
 
 // note is what events that say the same have in common.
@@ -28,6 +40,7 @@ type note struct {
 	process   *wait.Process
 	recording int   // of the first
 	start     int64 // of the first
+	further   bool
 }
 
 // noteSums is what the events of a note add up to in one window.
@@ -51,7 +64,7 @@ func noteOf(e *wait.Event, recording int) (note, bool) {
 
 // same tells whether two notes are added up.
 func (n *note) same(other *note) bool {
-	if n.kind != other.kind || n.text != other.text {
+	if n.kind != other.kind || n.text != other.text || n.further != other.further {
 		return false
 	}
 	if n.process == nil || other.process == nil {
@@ -60,16 +73,17 @@ func (n *note) same(other *note) bool {
 	return *n.process == *other.process
 }
 
-// number finds the number of a note; -1 if there are too many. All windows
-// count by these numbers.
+// number finds the number of a note, or of the one for further ones of its kind.
+// All windows count by these numbers.
 func (ws *windows) number(n note) int {
 	for i := range ws.notes {
 		if ws.notes[i].same(&n) {
 			return i
 		}
 	}
-	if len(ws.notes) == maxNotes {
-		return -1
+	if len(ws.notes) >= maxNotes && !n.further {
+		n.text, n.process, n.further = further[n.kind], nil, true
+		return ws.number(n)
 	}
 	ws.notes = append(ws.notes, n)
 	return len(ws.notes) - 1
@@ -107,8 +121,12 @@ func (s *sealed) notesOf(w *window) []Note {
 		}
 		n := s.notes[i]
 		began := s.events[n.recording].began(metaAt(s.metas, n.recording))
+		count := sums.count
+		if n.further && (n.kind == wait.EventMode || n.kind == wait.EventTarget) {
+			count = sums.events
+		}
 		said = append(said, Note{
-			Kind: n.kind, At: time.Duration(max(0, n.start-began)), Count: sums.count, Text: n.text, Process: n.process,
+			Kind: n.kind, At: time.Duration(max(0, n.start-began)), Count: count, Text: n.text, Process: n.process, Further: n.further,
 		})
 	}
 	return said

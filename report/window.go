@@ -103,9 +103,7 @@ func (ws *windows) Event(e *wait.Event) error {
 	current := ws.enter(e.Start)
 	current.of(ws.recording).add(e)
 	if n, ok := noteOf(e, ws.recording); ok {
-		if number := ws.number(n); number >= 0 {
-			current.addNote(number, e)
-		}
+		current.addNote(ws.number(n), e)
 	}
 	if c, ok := changeOf(ws.recording, e); ok && len(ws.changes) < maxChanges {
 		ws.changes = append(ws.changes, c)

@@ -33,10 +33,11 @@ type Cause struct {
 	Time         time.Duration
 }
 
-// String names the cause for people: network of db:5432.
+// String names the cause for people: network of db:5432. That a goroutine did not
+// run is nothing of a peer's, whatever that one waited for before.
 func (c Cause) String() string {
 	switch {
-	case c.Peer != "":
+	case c.Peer != "" && c.Kind != CauseSched:
 		return string(c.Kind) + " of " + c.Peer
 	case c.Kind == CauseRunning && c.Line != "":
 		return string(c.Kind) + " at " + c.Line

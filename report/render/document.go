@@ -83,21 +83,39 @@ func alerts(r *report.Report) []string {
 	return lines
 }
 
+// maxChanges is how many changes of processes and modes are told one by one.
+const maxChanges = 6
+
 func remarks(r *report.Report) []string {
-	var lines []string
+	var changes, incomplete []string
+	var more uint64 // changes
 	for _, n := range r.Events.Notes {
 		switch n.Kind {
 		case wait.EventMode, wait.EventTarget:
-			text := n.Text
-			if n.Process != nil && len(r.Targets) > 1 {
-				text = fmt.Sprintf("%s (pid %d): %s", n.Process.Name, n.Process.PID, text)
+			switch {
+			case n.Further:
+				more += n.Count
+			case len(changes) == maxChanges:
+				more++
+			default:
+				changes = append(changes, changeLine(r, &n))
 			}
-			lines = append(lines, fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), text))
 		case wait.EventIncomplete:
-			lines = append(lines, "incomplete: "+counted(n.Count, "wait")+" "+n.Text)
+			incomplete = append(incomplete, "incomplete: "+counted(n.Count, "wait")+" "+n.Text)
 		}
 	}
-	return lines
+	if more > 0 {
+		changes = append(changes, fmt.Sprintf("... and %s of processes and modes", counted(more, "more change")))
+	}
+	return append(incomplete, changes...)
+}
+
+func changeLine(r *report.Report, n *report.Note) string {
+	text := n.Text
+	if n.Process != nil && len(r.Targets) > 1 {
+		text = fmt.Sprintf("%s (pid %d): %s", n.Process.Name, n.Process.PID, text)
+	}
+	return fmt.Sprintf("after %s: %s", seconds(n.At.Seconds()), text)
 }
 
 func footer(r *report.Report, grids []grid) []string {
@@ -115,7 +133,11 @@ func footer(r *report.Report, grids []grid) []string {
 func after(r *report.Report, s *report.Section) []string {
 	lines := missing(r, s)
 	if n := s.Totals.StartedBefore; n > 0 {
-		lines = append(lines, "Started before the recording: "+counted(n, "wait")+"; their times are lower bounds and not in p50 and p99")
+		of := "their times are lower bounds"
+		if n == 1 {
+			of = "its time is a lower bound"
+		}
+		lines = append(lines, "Started before the recording: "+counted(n, "wait")+"; "+of+" and not in p50 and p99")
 	}
 	if line := idleLine(s.Idle, r.Idle); line != "" {
 		lines = append(lines, line)
@@ -139,18 +161,22 @@ func after(r *report.Report, s *report.Section) []string {
 func idleLine(idle report.IdleWaits, counted bool) string {
 	var kinds []string
 	for _, kind := range [...]struct {
-		count uint64
-		name  string
+		count     uint64
+		one, many string
 	}{
-		{idle.KeepAlive, "keep-alive reads"},
-		{idle.Pooled, "pooled"},
-		{idle.Accepts, "accepts"},
-		{idle.Work, "waits for work"},
-		{idle.Timers, "background timers"},
-		{idle.Others, "others"},
+		{idle.KeepAlive, "keep-alive read", "keep-alive reads"},
+		{idle.Pooled, "pooled", "pooled"},
+		{idle.Accepts, "accept", "accepts"},
+		{idle.Work, "wait for work", "waits for work"},
+		{idle.Timers, "background timer", "background timers"},
+		{idle.Others, "other", "others"},
 	} {
+		name := kind.many
+		if kind.count == 1 {
+			name = kind.one
+		}
 		if kind.count > 0 {
-			kinds = append(kinds, report.FormatCount(kind.count)+" "+kind.name)
+			kinds = append(kinds, report.FormatCount(kind.count)+" "+name)
 		}
 	}
 	switch {

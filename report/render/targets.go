@@ -37,14 +37,15 @@ const maxNamed = 4
 // programs names the programs with the PIDs of their processes, or says how
 // many there are. Of several recordings it says how many, and no PIDs.
 func programs(r *report.Report) []string {
-	names := distinct(r.Targets, programName)
+	targets := processes(r.Targets)
+	names := distinct(targets, programName)
 	several := len(r.Metas) > 1
 	switch {
 	case len(names) == 0:
 		names = []string{"(unknown program)"}
-	case len(names) > 1 && !several && len(r.Targets) <= maxNamed:
+	case len(names) > 1 && !several && len(targets) <= maxNamed:
 		for i, name := range names {
-			names[i] += " (" + pids(r.Targets, name) + ")"
+			names[i] += " (" + pids(targets, name) + ")"
 		}
 		return []string{strings.Join(names, ", ")}
 	case len(names) > maxNamed:
@@ -54,10 +55,10 @@ func programs(r *report.Report) []string {
 	switch {
 	case several:
 		return append(words, fmt.Sprintf("%d recordings", len(r.Metas)))
-	case len(r.Targets) > maxNamed:
-		return append(words, fmt.Sprintf("%d processes", len(r.Targets)))
+	case len(targets) > maxNamed:
+		return append(words, fmt.Sprintf("%d processes", len(targets)))
 	}
-	if text := pids(r.Targets, ""); text != "" {
+	if text := pids(targets, ""); text != "" {
 		words = append(words, text)
 	}
 	return words
@@ -134,7 +135,7 @@ func costLine(r *report.Report) string {
 		return ""
 	}
 	line := "Cost to the target: "
-	if len(r.Targets) > 1 {
+	if len(processes(r.Targets)) > 1 {
 		line = "Cost to the targets: "
 	}
 	if r.Events.Overhead < 0 {
@@ -143,21 +144,44 @@ func costLine(r *report.Report) string {
 	return line + percent(r.Events.Overhead) + " CPU" + costs(r) + "."
 }
 
-// costs tells the cost of each target of a recording that has several.
+// costs tells the cost of each process of a recording that has several.
 func costs(r *report.Report) string {
-	if len(r.Metas) > 1 || len(r.Targets) < 2 || len(r.Targets) > maxNamed {
+	all := processes(r.Targets)
+	if len(r.Metas) > 1 || len(all) < 2 || len(all) > maxNamed {
 		return ""
 	}
 	var each []string
-	for _, t := range r.Targets {
+	measured := false
+	for _, t := range all {
+		cost := "not measured"
 		if t.Overhead >= 0 {
-			each = append(each, targetName(r.Targets, t)+" "+percent(t.Overhead))
+			cost, measured = percent(t.Overhead), true
 		}
+		each = append(each, targetName(all, t)+" "+cost)
 	}
-	if len(each) == 0 {
+	if !measured {
 		return ""
 	}
 	return " (" + strings.Join(each, ", ") + ")"
+}
+
+// processes keeps the first of the targets that are one process, which ran its
+// program again (exec), or was recorded for several times.
+func processes(targets []report.Target) []report.Target {
+	type process struct {
+		recording, pid int
+		name           string
+	}
+	var kept []report.Target
+	known := make(map[process]bool)
+	for _, t := range targets {
+		id := process{t.Recording, t.PID, programName(&t)}
+		if !known[id] {
+			kept = append(kept, t)
+		}
+		known[id] = true
+	}
+	return kept
 }
 
 // targetName names a target among others: by its PID too, where several have

@@ -171,7 +171,7 @@ func partText(n *explain.Node, p wait.Cause, depth int) string {
 	if p.Kind == wait.CauseRunning && p.Line != "" {
 		text = "running, up to " + report.ShortLine("", p.Line)
 	}
-	if p.Kind == wait.CauseSched && p.Peer == "" {
+	if p.Kind == wait.CauseSched {
 		text = "sched: runnable until it ran"
 	}
 	if depth == 0 && n.Wait != nil && len(n.Waker) == 0 && p.Kind != wait.CauseNetwork {
