@@ -208,6 +208,46 @@ func TestWhatOtherToolsWroteIsRead(t *testing.T) {
 	}
 }
 
+// early is the recording as the first netpolltrace wrote it: its seals have no
+// number.
+func early(t testing.TB, file []byte) []byte {
+	t.Helper()
+	in, err := ipc.NewReader(bytes.NewReader(file))
+	put(t, err)
+	defer in.Release()
+	var out bytes.Buffer
+	stream := ipc.NewWriter(&out, ipc.WithSchema(in.Schema()), ipc.WithDictionaryDeltas(true))
+	for segment := 0; in.Next(); segment++ {
+		batch := in.RecordBatch()
+		if segment%2 == 1 {
+			continue // the seal
+		}
+		put(t, stream.Write(batch))
+		none := batch.NewSlice(0, 0)
+		seal := arrow.NewMetadata([]string{keySeal}, []string{checksum(0).of(out.Bytes()).String()})
+		put(t, stream.Write(array.NewRecordBatchWithMetadata(batch.Schema(), none.Columns(), 0, seal)))
+	}
+	put(t, in.Err(), stream.Close())
+	return out.Bytes()
+}
+
+func TestSealsOfTheFirstRecordingsAreChecked(t *testing.T) {
+	file, want := rowsOf(t)
+	old := early(t, file)
+	r, got := read(t, old)
+	if !r.Sealed() || r.Damage() != nil || !slices.Equal(got.lines(), want) {
+		t.Errorf("sealed %t, damage %v, %d rows of %d", r.Sealed(), r.Damage(), len(got.lines()), len(want))
+	}
+	changed := bytes.Clone(old)
+	changed[bytes.LastIndex(changed, []byte("10.0.0.7"))]++
+	if _, noticed := attempt(t, changed); noticed == nil {
+		t.Error("a change passes unnoticed")
+	}
+	if r, _ := read(t, foreign{seals: true, options: []ipc.Option{ipc.WithLZ4()}}.rewrite(t, old)); r.Sealed() {
+		t.Error("a copy of another tool passes for a recording of ours")
+	}
+}
+
 // As far as it is intact: rows that were lost are never passed over in silence.
 func TestACutFileOfAnotherToolIsReadUpToTheCut(t *testing.T) {
 	file, _ := longFile(t)

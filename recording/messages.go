@@ -117,7 +117,7 @@ func (m *messages) endSegment(batch envelope) error {
 	sum, offset := m.sum, m.offset
 	next, message, err := m.message(&m.metadataLeft)
 	if m.seals == sealsUnknown {
-		m.seals = sealsAfter(batch, next, offset, err)
+		m.seals = sealsAfter(batch, next, sum, offset, err)
 	}
 	switch {
 	case m.seals == unsealed && err == nil && next.seal != "":
@@ -133,11 +133,11 @@ func (m *messages) endSegment(batch envelope) error {
 	}
 	message.Release()
 	m.end = m.offset
-	return checkSeal(next, sealText(sum, offset))
+	return checkSeal(next, sum, offset)
 }
 
 // sealsAfter is whether a file has seals, by what follows its first batch.
-func sealsAfter(first, next envelope, offset int64, err error) sealing {
+func sealsAfter(first, next envelope, sum checksum, offset int64, err error) sealing {
 	switch {
 	case err == io.EOF:
 		return unsealed
@@ -145,18 +145,18 @@ func sealsAfter(first, next envelope, offset int64, err error) sealing {
 		return sealed // of ours, whose first batch has no rows; its seal is damaged or cut
 	case err != nil || next.seal == "":
 		return unsealed
-	case copiedSeal(next.seal, offset):
+	case copiedSeal(next.seal, sum, offset):
 		return copied
 	}
 	return sealed
 }
 
-// checkSeal tells whether e is the seal with the text.
-func checkSeal(e envelope, text string) error {
+// checkSeal tells whether e is the seal of the bytes before it.
+func checkSeal(e envelope, sum checksum, offset int64) error {
 	switch {
 	case e.kind != batchMessage || e.rows != 0 || e.seal == "":
 		return errNoSeal
-	case e.seal != text:
+	case !sealMatches(e.seal, sum, offset):
 		return errWrongSum
 	}
 	return nil

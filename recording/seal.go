@@ -33,10 +33,20 @@ func (c checksum) String() string { return fmt.Sprintf("%08x", uint32(c)) }
 func sealText(sum checksum, offset int64) string { return fmt.Sprintf("%s %d", sum, offset) }
 
 // copiedSeal tells whether a seal after so many bytes was made for another
-// place.
-func copiedSeal(text string, offset int64) bool {
-	_, made, _ := strings.Cut(text, " ")
+// place. The seals of the first recordings have no number: one of those that does
+// not match was copied.
+func copiedSeal(text string, sum checksum, offset int64) bool {
+	crc, made, numbered := strings.Cut(text, " ")
+	if !numbered {
+		return crc != sum.String()
+	}
 	return made != strconv.FormatInt(offset, 10)
+}
+
+// sealMatches tells whether a seal is that of the bytes before it. It may have no
+// number.
+func sealMatches(text string, sum checksum, offset int64) bool {
+	return text == sealText(sum, offset) || text == sum.String()
 }
 
 // sealOf is the seal to write after the batch, given the checksum and the number
