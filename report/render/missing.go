@@ -40,11 +40,34 @@ func missing(r *report.Report, s *report.Section) []string {
 		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)", counted(s.Idle.Unknown, "wait"),
 			why(r, "no probe saw since when a reply was pending", wait.PartIdle, wait.PartIdleOther)))
 	}
+	if line := ownerless(s); line != "" {
+		lines = append(lines, line)
+	}
 	return append(lines, unseenEnds(r)...)
 }
 
 // columnNames are the parts that tables call otherwise.
 var columnNames = map[wait.Part]string{wait.PartBlocked: "others"}
+
+// ownerless says what it means that waits have no entry where they are grouped by
+// it.
+func ownerless(s *report.Section) string {
+	key := slices.IndexFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyEntry })
+	if key < 0 {
+		return ""
+	}
+	var waits uint64
+	for _, row := range s.Rows {
+		if !row.Other && row.Key[key] == "" {
+			waits += row.Shown.Waits
+		}
+	}
+	if waits == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s in goroutines of libraries, with no function of the program's own on the stack. "+
+		"Whom they served is seen in mode all: explain tells it", cellText(s, key, ""), counted(waits, "wait"))
+}
 
 // unseenEnds says that waits are missing altogether, if they are.
 func unseenEnds(r *report.Report) []string {

@@ -96,6 +96,7 @@ func TestGolden(t *testing.T) {
 		{"light-mode.report", lightMode(), report.Options{}, "table", render.Options{Width: 80}, false},
 		{"light-mode.report.width-120", lightMode(), report.Options{}, "table", render.Options{Width: 120}, false},
 		{"incomplete.report", incomplete(), report.Options{}, "table", plain, false},
+		{"report.by-entry", checkout(), by(report.KeyEntry), "table", plain, false},
 		{"incomplete.report.by-poller", incomplete(), by(report.KeyPoller), "table", plain, false},
 		{"unmeasured.report", unmeasured(), report.Options{}, "table", plain, false},
 		{"unmeasured.report.format-json", unmeasured(), report.Options{}, "json", render.Options{}, false},
