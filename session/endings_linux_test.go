@@ -102,7 +102,10 @@ func (k *known) unaskedDiffers(w *wait.Wait) string {
 }
 
 // hasAll checks that all waits that a program knows of were recorded as they were,
-// but for as many as the kernel skipped runs of probes.
+// but for as many as the kernel skipped runs of probes: it does not run a program on
+// a processor that is in that one already, as where a packet arrives for one thread
+// while another is stamped. It counts these runs, and the recording tells them, so
+// that no other fault passes for one.
 func (r *recording) hasAll(t *testing.T, all []known) {
 	t.Helper()
 	var wrong []string

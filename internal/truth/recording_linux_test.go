@@ -23,16 +23,26 @@ import (
 
 // exactly is how exact recordings are here. The probes' traps take a microsecond,
 // and from the return of epoll_wait to the trace's event it is three, or four with
-// the race detector; on a virtual machine it is five in all. Where other programs use
-// the processors, most pairs have more between them. "make bench" holds the whole sums
-// against the trace on a quiet machine.
-var exactly = truth.Exactness{Between: 12 * time.Microsecond, AtBest: 8 * time.Microsecond, Torn: 0.05}
+// the race detector; on a virtual machine it is five in all. Of a hundred pairs two
+// may be torn apart by interrupts. "make bench" holds the whole sums against the
+// trace.
+//
+// amidOthers is how exact they are while other programs use the processors: these
+// drive the code of both sides from the caches, so that traps take longer, and
+// stand between the two stamps of a pair without preempting the program.
+var (
+	exactly    = truth.Exactness{Between: 8 * time.Microsecond, AtBest: 6 * time.Microsecond, Torn: 0.02}
+	amidOthers = truth.Exactness{Between: 12 * time.Microsecond, AtBest: 8 * time.Microsecond, Torn: 0.05}
+)
 
 const (
 	tornBeyond = 40 * time.Microsecond
 	// attempts is how often a program is recorded before other times are a fault.
 	// A wait that one side lacks is a fault at once.
 	attempts = 3
+	// othersAtMost is the share of the processors' time that other programs use on a
+	// quiet machine.
+	othersAtMost = 0.1
 )
 
 // modes are those that are recorded here, each with the trace's reasons that it
@@ -69,7 +79,8 @@ func start(t *testing.T, path string, args ...string) *testprogram.Process {
 type recording struct {
 	truth.Gather
 	meta      wait.Meta
-	preempted int // how often the program was meanwhile
+	preempted int     // how often the program was meanwhile
+	others    float64 // the share of the processors' time that other programs used meanwhile
 }
 
 // record attaches to a program, gives it commands, and detaches when they are
@@ -77,7 +88,7 @@ type recording struct {
 func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands ...[]string) (*recording, testprogram.Result) {
 	t.Helper()
 	r, detach := attach(t, mode, program)
-	before := preemptions(t, program)
+	before, began := preemptions(t, program), readProcessors(t, program)
 	var result testprogram.Result
 	for _, command := range commands {
 		var err error
@@ -85,7 +96,7 @@ func record(t *testing.T, program *testprogram.Process, mode wait.Mode, commands
 			t.Error(err)
 		}
 	}
-	r.preempted = preemptions(t, program) - before
+	r.preempted, r.others = preemptions(t, program)-before, readProcessors(t, program).others(&began)
 	detach()
 	return r, result
 }
@@ -143,11 +154,11 @@ func TestARecordingAtFullRateIsTrue(t *testing.T) {
 	path, file := build(t, "echo"), filepath.Join(t.TempDir(), "trace")
 	for mode, reasons := range modes {
 		t.Run(string(mode), func(t *testing.T) {
-			checkTimes(t, func() *truth.Result {
+			checkTimes(t, func() (*truth.Result, *recording) {
 				program := start(t, path, "-trace", file)
 				defer program.Close()
 				r, _ := record(t, program, mode, []string{"run", "1s"})
-				return compare(t, r, file, reasons)
+				return compare(t, r, file, reasons), r
 			})
 		})
 	}
@@ -203,13 +214,13 @@ func TestEveryKindOfWaitIsRecorded(t *testing.T) {
 // recordEveryKind records the program truthful.
 func recordEveryKind(t *testing.T, path string, mode wait.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
-	checkTimes(t, func() *truth.Result {
+	checkTimes(t, func() (*truth.Result, *recording) {
 		r, did := recordReadable(t, path, mode, file, "run", "100", file)
 		result := compare(t, r, file, modes[mode])
 		check(t, result.CheckReasons(modes[mode], 50))
 		check(t, truth.CheckOutcomes(r.Waits, did))
 		t.Logf("unmeasured: %v", r.meta.Unmeasured)
-		return result
+		return result, r
 	})
 }
 
@@ -217,11 +228,14 @@ func recordEveryKind(t *testing.T, path string, mode wait.Mode) {
 // workload.
 func recordShop(t *testing.T, path string, mode wait.Mode) {
 	file := filepath.Join(t.TempDir(), "trace")
-	checkTimes(t, func() *truth.Result {
+	// In two seconds it has some hundred waits in the netpoller, and so many at least
+	// where it gets a third of a processor.
+	const atLeast = 100
+	checkTimes(t, func() (*truth.Result, *recording) {
 		r, _ := recordReadable(t, path, mode, file, "run", "2s", string(mode), file)
 		result := compare(t, r, file, modes[mode])
-		check(t, result.CheckReasons(truth.NetworkReasons(), 100))
-		return result
+		check(t, result.CheckReasons(truth.NetworkReasons(), atLeast))
+		return result, r
 	})
 }
 
@@ -244,19 +258,28 @@ func recordReadable(t *testing.T, path string, mode wait.Mode, file string, comm
 	return nil, nil
 }
 
-// checkTimes wants the times of one of several recordings to be exact.
-func checkTimes(t *testing.T, record func() *truth.Result) {
+// checkTimes wants the times of one of several recordings to be exact; where other
+// programs used the processors during all of them, as exact as they can be then.
+func checkTimes(t *testing.T, record func() (*truth.Result, *recording)) {
 	t.Helper()
+	quiet := false
 	for attempt := 1; ; attempt++ {
-		err := record().CheckTimes(exactly)
-		switch {
-		case err == nil:
-			return
-		case attempt == attempts:
-			t.Error(err)
+		result, r := record()
+		err := result.CheckTimes(exactly)
+		if err == nil {
 			return
 		}
-		t.Logf("recorded again: %v", err)
+		quiet = quiet || r.others <= othersAtMost
+		t.Logf("recording %d of %d, while others used %.0f %% of the processors: %v", attempt, attempts, 100*r.others, err)
+		switch {
+		case attempt < attempts:
+		case quiet:
+			t.Error(err)
+			return
+		default:
+			check(t, result.CheckTimes(amidOthers))
+			return
+		}
 	}
 }
 
