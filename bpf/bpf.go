@@ -7,4 +7,4 @@
 // the committed one, byte for byte.
 package bpf
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64,arm64 -type record_header -type wait_record -type waker -type woken_record -type socket_record -type exec_record -type mode -type record_type -type fd_kind -type fd_role -type wait_op -type wait_outcome -type wait_flag -type sends -type counter Waits waits.bpf.c -- -Wall -Werror -mcpu=v2 -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target amd64,arm64 -type record_header -type wait_record -type waker -type woken_record -type handoff_record -type socket_record -type exec_record -type mode -type record_type -type fd_kind -type fd_role -type wait_op -type wait_outcome -type wait_flag -type sends -type counter Waits waits.bpf.c -- -Wall -Werror -mcpu=v2 -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu

@@ -22,6 +22,7 @@ enum record_type {
 	RECORD_SOCKET = 2,
 	RECORD_EXEC = 3,
 	RECORD_WOKEN = 4,
+	RECORD_HANDOFF = 5,
 };
 
 /* What a descriptor is. */
@@ -79,6 +80,7 @@ enum counter {
 	HITS_GOREADY,
 	HITS_READY,
 	HITS_NETPOLL,
+	HITS_HANDOFF,
 	HITS_POLL,         /* kernel: returns of epoll_wait in the process */
 	HITS_READINESS,    /* kernel: readiness of its descriptors */
 	HITS_SEND,         /* kernel: sends on its sockets */
@@ -92,6 +94,7 @@ enum counter {
 	NO_FD_ROOM,        /* more descriptors than --max-fds */
 	NO_SOCKET_RECORD,  /* a socket's description did not fit into the ring buffer */
 	NO_GOID,           /* g could not be read */
+	NO_HANDOFF_RECORD, /* a handoff did not fit into the ring buffer */
 	NO_EXEC_RECORD,    /* a child's new program was not told: the ring buffer was full */
 	COUNTERS,
 };
@@ -118,6 +121,7 @@ struct wait_config {
 	__u32 g_gopc;
 	__u32 g_parent_goid;  /* NO_FIELD before Go 1.21 */
 	__u32 g_reason;
+	__u32 g_status;
 	__u32 g_sched_pc;
 	__u32 g_sched_sp;
 	__u32 g_sched_bp;
@@ -181,6 +185,8 @@ struct slot {
 	__u64 preempted_since; /* it is runnable since then; 0 if it is not */
 	__u64 waking_stack;   /* key in stacks: its own, when it last made another runnable */
 	__u64 park_ns;
+	__u64 polled_ns;      /* mode io: when its last wait in the netpoller ended, if it
+			       * made no other goroutine runnable since; else 0 */
 	__u64 runnable_ns;    /* made runnable by ready() */
 	struct waker waker;   /* who did that */
 	__u64 stack;          /* key in stacks; user space's own number with STACK_OF_SNAPSHOT */
@@ -285,6 +291,21 @@ struct wait_record {
 struct woken_record {
 	struct wait_record wait;
 	struct waker waker;
+};
+
+/* A goroutine that ended a wait in the netpoller made another runnable. */
+struct handoff_record {
+	struct record_header header;
+	__u64 goid;           /* of the other */
+	__u64 start_pc;
+	__u64 go_pc;
+	__u64 parent_goid;
+	__u64 stack;
+	__u64 waker_goid;
+	__u64 waker_polled_ns; /* when the wait ended */
+	__u64 time_ns;
+	__u8 reason;
+	__u8 pad[7];
 };
 
 /* What a pollDesc's descriptor is; sent before the first wait that names it. */

@@ -16,6 +16,8 @@
  * ended is never executed again) until it is executed next. */
 #pragma once
 
+#define GOROUTINE_WAITING 4 /* _Gwaiting, runtime/runtime2.go */
+#define GOROUTINE_SCAN 0x1000 /* _Gscan: its stack is being scanned */
 #define REASON_IO_WAIT 2   /* in every Go version: runtime/runtime2.go */
 #define PD_READY 1         /* pdReady, runtime/netpoll.go */
 #define POLL_CLOSING 1     /* pollInfo bits, runtime/netpoll.go */
@@ -164,6 +166,7 @@ static __always_inline void new_goroutine(struct wait_config *c, struct slot *sl
 	slot->preempted_ns = UNMEASURED;
 	slot->preempted_since = 0;
 	slot->waking_stack = 0;
+	slot->polled_ns = 0;
 }
 
 /* Whether a wait was reported as open when the mode changed to one that does
@@ -309,6 +312,36 @@ static __always_inline void wakes(struct wait_config *c, __u64 g, struct waker *
 		slot->waking_stack = waker->stack;
 }
 
+static __always_inline int is_waiting(struct wait_config *c, __u64 g)
+{
+	return ((__u32)user_u64(g + c->g_status) & ~GOROUTINE_SCAN) == GOROUTINE_WAITING;
+}
+
+/* waker makes g runnable, which waits for something else than the netpoller: what
+ * it got there is handed on. g is parked, so its stack begins where it was left;
+ * the collector may move it meanwhile, which its stack pointer shows. */
+static __always_inline void hands_on(struct wait_config *c, __u64 waker, __u64 g)
+{
+	__u64 key = key_of(c->process, waker), sp = user_u64(g + c->g_sched_sp);
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+	struct handoff_record r = {.header = {RECORD_HANDOFF, c->process}};
+
+	if (!slot || !slot->polled_ns || slot->goid != user_u64(waker + c->g_goid) || waiting(c, g))
+		return;
+	r.waker_goid = slot->goid;
+	r.waker_polled_ns = slot->polled_ns;
+	slot->polled_ns = 0;
+	r.time_ns = bpf_ktime_get_ns();
+	r.goid = user_u64(g + c->g_goid);
+	r.start_pc = user_u64(g + c->g_startpc);
+	r.go_pc = user_u64(g + c->g_gopc);
+	r.parent_goid = c->g_parent_goid == NO_FIELD ? 0 : user_u64(g + c->g_parent_goid);
+	r.reason = user_u64(g + c->g_reason);
+	r.stack = capture(c->process, user_u64(g + c->g_sched_pc), 0, user_u64(g + c->g_sched_bp), 0);
+	if (is_waiting(c, g) && user_u64(g + c->g_sched_sp) == sp)
+		emit(&r, sizeof(r), wakeup_flags(), NO_HANDOFF_RECORD);
+}
+
 /* How a wait in the netpoller ended; old is what rg or wg held. pollDesc's
  * atomicInfo is tested in the order of netpollcheckerr. */
 static __always_inline __u8 outcome(struct wait_config *c, struct slot *slot, __u64 old)
@@ -391,6 +424,7 @@ static __always_inline void finish(struct wait_config *c, __u64 key, struct slot
 	slot->open = 0;
 	slot->preempted_ns = 0;
 	slot->ran_mode_changes = c->mode_changes;
+	slot->polled_ns = slot->pd ? now : 0;
 	if (slot->pd)
 		finish_descriptor(c, r, slot, old);
 	r->p = user_u64(m + c->m_p);

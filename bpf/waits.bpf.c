@@ -11,7 +11,8 @@
  * runs. A process is in one of two modes, which are two sets of uprobes:
  *
  *   io   io_park, io_resume in runtime.netpollblock, and io_goready in
- *        runtime.netpollgoready, which only deadlines and closes pass.
+ *        runtime.netpollgoready, which only deadlines and closes pass; io_handoff
+ *        in runtime.ready, where that is not passed too often.
  *   all  all_park in runtime.gopark, all_ready in runtime.ready, all_execute in
  *        runtime.execute, all_netpoll in runtime.netpoll.
  *
@@ -57,6 +58,7 @@ const struct record_header *exported_record_header __attribute__((unused));
 const struct wait_record *exported_wait_record __attribute__((unused));
 const struct waker *exported_waker __attribute__((unused));
 const struct woken_record *exported_woken_record __attribute__((unused));
+const struct handoff_record *exported_handoff_record __attribute__((unused));
 const struct socket_record *exported_socket_record __attribute__((unused));
 const struct exec_record *exported_exec_record __attribute__((unused));
 
@@ -114,6 +116,24 @@ int io_goready(struct pt_regs *ctx)
 		return 0;
 	slot->traceskip = REG_ARG1(ctx) + c->traceskip_off;
 	slot->runnable_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* In the prologue of ready(gp, traceskip, next), as all_ready: is what came from
+ * the netpoller handed on? */
+SEC("uprobe")
+int io_handoff(struct pt_regs *ctx)
+{
+	struct wait_config *c = probed_process(ctx);
+	__u64 curg;
+
+	keep_own_stack(ctx);
+	if (!c)
+		return 0;
+	count(c->process, HITS_HANDOFF);
+	curg = user_u64(user_u64(REG_G(ctx) + c->g_m) + c->m_curg);
+	if (curg && c->mode == MODE_IO)
+		hands_on(c, curg, REG_ARG0(ctx));
 	return 0;
 }
 

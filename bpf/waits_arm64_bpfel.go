@@ -16,25 +16,27 @@ import (
 type WaitsCounter uint32
 
 const (
-	WaitsCounterHITS_PARK        WaitsCounter = 0
-	WaitsCounterHITS_RESUME      WaitsCounter = 1
-	WaitsCounterHITS_GOREADY     WaitsCounter = 2
-	WaitsCounterHITS_READY       WaitsCounter = 3
-	WaitsCounterHITS_NETPOLL     WaitsCounter = 4
-	WaitsCounterHITS_POLL        WaitsCounter = 5
-	WaitsCounterHITS_READINESS   WaitsCounter = 6
-	WaitsCounterHITS_SEND        WaitsCounter = 7
-	WaitsCounterENDS             WaitsCounter = 8
-	WaitsCounterLOST_RING        WaitsCounter = 9
-	WaitsCounterLOST_SLOT        WaitsCounter = 10
-	WaitsCounterLOST_RESUME      WaitsCounter = 11
-	WaitsCounterREPLACED         WaitsCounter = 12
-	WaitsCounterNO_STACK_ROOM    WaitsCounter = 13
-	WaitsCounterNO_FD_ROOM       WaitsCounter = 14
-	WaitsCounterNO_SOCKET_RECORD WaitsCounter = 15
-	WaitsCounterNO_GOID          WaitsCounter = 16
-	WaitsCounterNO_EXEC_RECORD   WaitsCounter = 17
-	WaitsCounterCOUNTERS         WaitsCounter = 18
+	WaitsCounterHITS_PARK         WaitsCounter = 0
+	WaitsCounterHITS_RESUME       WaitsCounter = 1
+	WaitsCounterHITS_GOREADY      WaitsCounter = 2
+	WaitsCounterHITS_READY        WaitsCounter = 3
+	WaitsCounterHITS_NETPOLL      WaitsCounter = 4
+	WaitsCounterHITS_HANDOFF      WaitsCounter = 5
+	WaitsCounterHITS_POLL         WaitsCounter = 6
+	WaitsCounterHITS_READINESS    WaitsCounter = 7
+	WaitsCounterHITS_SEND         WaitsCounter = 8
+	WaitsCounterENDS              WaitsCounter = 9
+	WaitsCounterLOST_RING         WaitsCounter = 10
+	WaitsCounterLOST_SLOT         WaitsCounter = 11
+	WaitsCounterLOST_RESUME       WaitsCounter = 12
+	WaitsCounterREPLACED          WaitsCounter = 13
+	WaitsCounterNO_STACK_ROOM     WaitsCounter = 14
+	WaitsCounterNO_FD_ROOM        WaitsCounter = 15
+	WaitsCounterNO_SOCKET_RECORD  WaitsCounter = 16
+	WaitsCounterNO_GOID           WaitsCounter = 17
+	WaitsCounterNO_HANDOFF_RECORD WaitsCounter = 18
+	WaitsCounterNO_EXEC_RECORD    WaitsCounter = 19
+	WaitsCounterCOUNTERS          WaitsCounter = 20
 )
 
 type WaitsEarlySend struct {
@@ -73,6 +75,21 @@ const (
 	WaitsFdRoleROLE_ACCEPTED  WaitsFdRole = 2
 	WaitsFdRoleROLE_LISTENING WaitsFdRole = 3
 )
+
+type WaitsHandoffRecord struct {
+	_             structs.HostLayout
+	Header        WaitsRecordHeader
+	Goid          uint64
+	StartPc       uint64
+	GoPc          uint64
+	ParentGoid    uint64
+	Stack         uint64
+	WakerGoid     uint64
+	WakerPolledNs uint64
+	TimeNs        uint64
+	Reason        uint8
+	Pad           [7]uint8
+}
 
 type WaitsMode uint32
 
@@ -119,7 +136,7 @@ type WaitsPolledFd struct {
 
 type WaitsProcessCounts struct {
 	_  structs.HostLayout
-	Of [18]uint64
+	Of [20]uint64
 }
 
 type WaitsRecordHeader struct {
@@ -131,10 +148,11 @@ type WaitsRecordHeader struct {
 type WaitsRecordType uint32
 
 const (
-	WaitsRecordTypeRECORD_WAIT   WaitsRecordType = 1
-	WaitsRecordTypeRECORD_SOCKET WaitsRecordType = 2
-	WaitsRecordTypeRECORD_EXEC   WaitsRecordType = 3
-	WaitsRecordTypeRECORD_WOKEN  WaitsRecordType = 4
+	WaitsRecordTypeRECORD_WAIT    WaitsRecordType = 1
+	WaitsRecordTypeRECORD_SOCKET  WaitsRecordType = 2
+	WaitsRecordTypeRECORD_EXEC    WaitsRecordType = 3
+	WaitsRecordTypeRECORD_WOKEN   WaitsRecordType = 4
+	WaitsRecordTypeRECORD_HANDOFF WaitsRecordType = 5
 )
 
 type WaitsRun struct {
@@ -162,6 +180,7 @@ type WaitsSlot struct {
 	PreemptedSince uint64
 	WakingStack    uint64
 	ParkNs         uint64
+	PolledNs       uint64
 	RunnableNs     uint64
 	Waker          WaitsWaker
 	Stack          uint64
@@ -220,6 +239,7 @@ type WaitsWaitConfig struct {
 	G_gopc           uint32
 	G_parentGoid     uint32
 	G_reason         uint32
+	G_status         uint32
 	G_schedPc        uint32
 	G_schedSp        uint32
 	G_schedBp        uint32
@@ -242,7 +262,6 @@ type WaitsWaitConfig struct {
 	ReadinessByEpoll uint8
 	TraceskipOff     uint8
 	Pad              [4]uint8
-	_                [4]byte
 }
 
 type WaitsWaitFlag uint32
@@ -332,72 +351,74 @@ type WaitsWokenRecord struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	WaitsMapConfigs              = "configs"
-	WaitsMapCounters             = "counters"
-	WaitsMapEarlySends           = "early_sends"
-	WaitsMapEpolls               = "epolls"
-	WaitsMapFollowed             = "followed"
-	WaitsMapNothing              = "nothing"
-	WaitsMapPds                  = "pds"
-	WaitsMapPolledFds            = "polled_fds"
-	WaitsMapPollers              = "pollers"
-	WaitsMapPolling              = "polling"
-	WaitsMapRecords              = "records"
-	WaitsMapRuns                 = "runs"
-	WaitsMapSlots                = "slots"
-	WaitsMapSockets              = "sockets"
-	WaitsMapStacks               = "stacks"
-	WaitsMapTargets              = "targets"
-	WaitsMapWindows              = "windows"
-	WaitsProgAllExecute          = "all_execute"
-	WaitsProgAllNetpoll          = "all_netpoll"
-	WaitsProgAllPark             = "all_park"
-	WaitsProgAllReady            = "all_ready"
-	WaitsProgFindTarget          = "find_target"
-	WaitsProgFollowExec          = "follow_exec"
-	WaitsProgFollowExit          = "follow_exit"
-	WaitsProgFollowFork          = "follow_fork"
-	WaitsProgIoGoready           = "io_goready"
-	WaitsProgIoPark              = "io_park"
-	WaitsProgIoResume            = "io_resume"
-	WaitsProgParkM               = "park_m"
-	WaitsProgPollFexit           = "poll_fexit"
-	WaitsProgPollInlined         = "poll_inlined"
-	WaitsProgPollKprobe          = "poll_kprobe"
-	WaitsProgPollKretprobe       = "poll_kretprobe"
-	WaitsProgPollSysExit         = "poll_sys_exit"
-	WaitsProgReadyFentry         = "ready_fentry"
-	WaitsProgReadyKprobe         = "ready_kprobe"
-	WaitsProgReadySocket         = "ready_socket"
-	WaitsProgReadyState          = "ready_state"
-	WaitsProgSendOtherTracepoint = "send_other_tracepoint"
-	WaitsProgSendTcpFentry       = "send_tcp_fentry"
-	WaitsProgSendTcpKprobe       = "send_tcp_kprobe"
-	WaitsProgSendTcpTracepoint   = "send_tcp_tracepoint"
-	WaitsVarCaptureStacks        = "capture_stacks"
-	WaitsVarExportedCounter      = "exported_counter"
-	WaitsVarExportedExecRecord   = "exported_exec_record"
-	WaitsVarExportedFdKind       = "exported_fd_kind"
-	WaitsVarExportedFdRole       = "exported_fd_role"
-	WaitsVarExportedMode         = "exported_mode"
-	WaitsVarExportedRecordHeader = "exported_record_header"
-	WaitsVarExportedRecordType   = "exported_record_type"
-	WaitsVarExportedSends        = "exported_sends"
-	WaitsVarExportedSocketRecord = "exported_socket_record"
-	WaitsVarExportedWaitFlag     = "exported_wait_flag"
-	WaitsVarExportedWaitOp       = "exported_wait_op"
-	WaitsVarExportedWaitOutcome  = "exported_wait_outcome"
-	WaitsVarExportedWaitRecord   = "exported_wait_record"
-	WaitsVarExportedWaker        = "exported_waker"
-	WaitsVarExportedWokenRecord  = "exported_woken_record"
-	WaitsVarHaveCookies          = "have_cookies"
-	WaitsVarNever                = "never"
-	WaitsVarSendsSeen            = "sends_seen"
-	WaitsVarTracerLevel          = "tracer_level"
-	WaitsVarWantedBegins         = "wanted_begins"
-	WaitsVarWantedEpfd           = "wanted_epfd"
-	WaitsVarWantedPid            = "wanted_pid"
-	WaitsVarWantedProcess        = "wanted_process"
+	WaitsMapConfigs               = "configs"
+	WaitsMapCounters              = "counters"
+	WaitsMapEarlySends            = "early_sends"
+	WaitsMapEpolls                = "epolls"
+	WaitsMapFollowed              = "followed"
+	WaitsMapNothing               = "nothing"
+	WaitsMapPds                   = "pds"
+	WaitsMapPolledFds             = "polled_fds"
+	WaitsMapPollers               = "pollers"
+	WaitsMapPolling               = "polling"
+	WaitsMapRecords               = "records"
+	WaitsMapRuns                  = "runs"
+	WaitsMapSlots                 = "slots"
+	WaitsMapSockets               = "sockets"
+	WaitsMapStacks                = "stacks"
+	WaitsMapTargets               = "targets"
+	WaitsMapWindows               = "windows"
+	WaitsProgAllExecute           = "all_execute"
+	WaitsProgAllNetpoll           = "all_netpoll"
+	WaitsProgAllPark              = "all_park"
+	WaitsProgAllReady             = "all_ready"
+	WaitsProgFindTarget           = "find_target"
+	WaitsProgFollowExec           = "follow_exec"
+	WaitsProgFollowExit           = "follow_exit"
+	WaitsProgFollowFork           = "follow_fork"
+	WaitsProgIoGoready            = "io_goready"
+	WaitsProgIoHandoff            = "io_handoff"
+	WaitsProgIoPark               = "io_park"
+	WaitsProgIoResume             = "io_resume"
+	WaitsProgParkM                = "park_m"
+	WaitsProgPollFexit            = "poll_fexit"
+	WaitsProgPollInlined          = "poll_inlined"
+	WaitsProgPollKprobe           = "poll_kprobe"
+	WaitsProgPollKretprobe        = "poll_kretprobe"
+	WaitsProgPollSysExit          = "poll_sys_exit"
+	WaitsProgReadyFentry          = "ready_fentry"
+	WaitsProgReadyKprobe          = "ready_kprobe"
+	WaitsProgReadySocket          = "ready_socket"
+	WaitsProgReadyState           = "ready_state"
+	WaitsProgSendOtherTracepoint  = "send_other_tracepoint"
+	WaitsProgSendTcpFentry        = "send_tcp_fentry"
+	WaitsProgSendTcpKprobe        = "send_tcp_kprobe"
+	WaitsProgSendTcpTracepoint    = "send_tcp_tracepoint"
+	WaitsVarCaptureStacks         = "capture_stacks"
+	WaitsVarExportedCounter       = "exported_counter"
+	WaitsVarExportedExecRecord    = "exported_exec_record"
+	WaitsVarExportedFdKind        = "exported_fd_kind"
+	WaitsVarExportedFdRole        = "exported_fd_role"
+	WaitsVarExportedHandoffRecord = "exported_handoff_record"
+	WaitsVarExportedMode          = "exported_mode"
+	WaitsVarExportedRecordHeader  = "exported_record_header"
+	WaitsVarExportedRecordType    = "exported_record_type"
+	WaitsVarExportedSends         = "exported_sends"
+	WaitsVarExportedSocketRecord  = "exported_socket_record"
+	WaitsVarExportedWaitFlag      = "exported_wait_flag"
+	WaitsVarExportedWaitOp        = "exported_wait_op"
+	WaitsVarExportedWaitOutcome   = "exported_wait_outcome"
+	WaitsVarExportedWaitRecord    = "exported_wait_record"
+	WaitsVarExportedWaker         = "exported_waker"
+	WaitsVarExportedWokenRecord   = "exported_woken_record"
+	WaitsVarHaveCookies           = "have_cookies"
+	WaitsVarNever                 = "never"
+	WaitsVarSendsSeen             = "sends_seen"
+	WaitsVarTracerLevel           = "tracer_level"
+	WaitsVarWantedBegins          = "wanted_begins"
+	WaitsVarWantedEpfd            = "wanted_epfd"
+	WaitsVarWantedPid             = "wanted_pid"
+	WaitsVarWantedProcess         = "wanted_process"
 )
 
 // LoadWaits returns the embedded CollectionSpec for Waits.
@@ -451,6 +472,7 @@ type WaitsProgramSpecs struct {
 	FollowExit          *ebpf.ProgramSpec `ebpf:"follow_exit"`
 	FollowFork          *ebpf.ProgramSpec `ebpf:"follow_fork"`
 	IoGoready           *ebpf.ProgramSpec `ebpf:"io_goready"`
+	IoHandoff           *ebpf.ProgramSpec `ebpf:"io_handoff"`
 	IoPark              *ebpf.ProgramSpec `ebpf:"io_park"`
 	IoResume            *ebpf.ProgramSpec `ebpf:"io_resume"`
 	ParkM               *ebpf.ProgramSpec `ebpf:"park_m"`
@@ -496,30 +518,31 @@ type WaitsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type WaitsVariableSpecs struct {
-	CaptureStacks        *ebpf.VariableSpec `ebpf:"capture_stacks"`
-	ExportedCounter      *ebpf.VariableSpec `ebpf:"exported_counter"`
-	ExportedExecRecord   *ebpf.VariableSpec `ebpf:"exported_exec_record"`
-	ExportedFdKind       *ebpf.VariableSpec `ebpf:"exported_fd_kind"`
-	ExportedFdRole       *ebpf.VariableSpec `ebpf:"exported_fd_role"`
-	ExportedMode         *ebpf.VariableSpec `ebpf:"exported_mode"`
-	ExportedRecordHeader *ebpf.VariableSpec `ebpf:"exported_record_header"`
-	ExportedRecordType   *ebpf.VariableSpec `ebpf:"exported_record_type"`
-	ExportedSends        *ebpf.VariableSpec `ebpf:"exported_sends"`
-	ExportedSocketRecord *ebpf.VariableSpec `ebpf:"exported_socket_record"`
-	ExportedWaitFlag     *ebpf.VariableSpec `ebpf:"exported_wait_flag"`
-	ExportedWaitOp       *ebpf.VariableSpec `ebpf:"exported_wait_op"`
-	ExportedWaitOutcome  *ebpf.VariableSpec `ebpf:"exported_wait_outcome"`
-	ExportedWaitRecord   *ebpf.VariableSpec `ebpf:"exported_wait_record"`
-	ExportedWaker        *ebpf.VariableSpec `ebpf:"exported_waker"`
-	ExportedWokenRecord  *ebpf.VariableSpec `ebpf:"exported_woken_record"`
-	HaveCookies          *ebpf.VariableSpec `ebpf:"have_cookies"`
-	Never                *ebpf.VariableSpec `ebpf:"never"`
-	SendsSeen            *ebpf.VariableSpec `ebpf:"sends_seen"`
-	TracerLevel          *ebpf.VariableSpec `ebpf:"tracer_level"`
-	WantedBegins         *ebpf.VariableSpec `ebpf:"wanted_begins"`
-	WantedEpfd           *ebpf.VariableSpec `ebpf:"wanted_epfd"`
-	WantedPid            *ebpf.VariableSpec `ebpf:"wanted_pid"`
-	WantedProcess        *ebpf.VariableSpec `ebpf:"wanted_process"`
+	CaptureStacks         *ebpf.VariableSpec `ebpf:"capture_stacks"`
+	ExportedCounter       *ebpf.VariableSpec `ebpf:"exported_counter"`
+	ExportedExecRecord    *ebpf.VariableSpec `ebpf:"exported_exec_record"`
+	ExportedFdKind        *ebpf.VariableSpec `ebpf:"exported_fd_kind"`
+	ExportedFdRole        *ebpf.VariableSpec `ebpf:"exported_fd_role"`
+	ExportedHandoffRecord *ebpf.VariableSpec `ebpf:"exported_handoff_record"`
+	ExportedMode          *ebpf.VariableSpec `ebpf:"exported_mode"`
+	ExportedRecordHeader  *ebpf.VariableSpec `ebpf:"exported_record_header"`
+	ExportedRecordType    *ebpf.VariableSpec `ebpf:"exported_record_type"`
+	ExportedSends         *ebpf.VariableSpec `ebpf:"exported_sends"`
+	ExportedSocketRecord  *ebpf.VariableSpec `ebpf:"exported_socket_record"`
+	ExportedWaitFlag      *ebpf.VariableSpec `ebpf:"exported_wait_flag"`
+	ExportedWaitOp        *ebpf.VariableSpec `ebpf:"exported_wait_op"`
+	ExportedWaitOutcome   *ebpf.VariableSpec `ebpf:"exported_wait_outcome"`
+	ExportedWaitRecord    *ebpf.VariableSpec `ebpf:"exported_wait_record"`
+	ExportedWaker         *ebpf.VariableSpec `ebpf:"exported_waker"`
+	ExportedWokenRecord   *ebpf.VariableSpec `ebpf:"exported_woken_record"`
+	HaveCookies           *ebpf.VariableSpec `ebpf:"have_cookies"`
+	Never                 *ebpf.VariableSpec `ebpf:"never"`
+	SendsSeen             *ebpf.VariableSpec `ebpf:"sends_seen"`
+	TracerLevel           *ebpf.VariableSpec `ebpf:"tracer_level"`
+	WantedBegins          *ebpf.VariableSpec `ebpf:"wanted_begins"`
+	WantedEpfd            *ebpf.VariableSpec `ebpf:"wanted_epfd"`
+	WantedPid             *ebpf.VariableSpec `ebpf:"wanted_pid"`
+	WantedProcess         *ebpf.VariableSpec `ebpf:"wanted_process"`
 }
 
 // WaitsObjects contains all objects after they have been loaded into the kernel.
@@ -587,30 +610,31 @@ func (m *WaitsMaps) Close() error {
 //
 // It can be passed to LoadWaitsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type WaitsVariables struct {
-	CaptureStacks        *ebpf.Variable `ebpf:"capture_stacks"`
-	ExportedCounter      *ebpf.Variable `ebpf:"exported_counter"`
-	ExportedExecRecord   *ebpf.Variable `ebpf:"exported_exec_record"`
-	ExportedFdKind       *ebpf.Variable `ebpf:"exported_fd_kind"`
-	ExportedFdRole       *ebpf.Variable `ebpf:"exported_fd_role"`
-	ExportedMode         *ebpf.Variable `ebpf:"exported_mode"`
-	ExportedRecordHeader *ebpf.Variable `ebpf:"exported_record_header"`
-	ExportedRecordType   *ebpf.Variable `ebpf:"exported_record_type"`
-	ExportedSends        *ebpf.Variable `ebpf:"exported_sends"`
-	ExportedSocketRecord *ebpf.Variable `ebpf:"exported_socket_record"`
-	ExportedWaitFlag     *ebpf.Variable `ebpf:"exported_wait_flag"`
-	ExportedWaitOp       *ebpf.Variable `ebpf:"exported_wait_op"`
-	ExportedWaitOutcome  *ebpf.Variable `ebpf:"exported_wait_outcome"`
-	ExportedWaitRecord   *ebpf.Variable `ebpf:"exported_wait_record"`
-	ExportedWaker        *ebpf.Variable `ebpf:"exported_waker"`
-	ExportedWokenRecord  *ebpf.Variable `ebpf:"exported_woken_record"`
-	HaveCookies          *ebpf.Variable `ebpf:"have_cookies"`
-	Never                *ebpf.Variable `ebpf:"never"`
-	SendsSeen            *ebpf.Variable `ebpf:"sends_seen"`
-	TracerLevel          *ebpf.Variable `ebpf:"tracer_level"`
-	WantedBegins         *ebpf.Variable `ebpf:"wanted_begins"`
-	WantedEpfd           *ebpf.Variable `ebpf:"wanted_epfd"`
-	WantedPid            *ebpf.Variable `ebpf:"wanted_pid"`
-	WantedProcess        *ebpf.Variable `ebpf:"wanted_process"`
+	CaptureStacks         *ebpf.Variable `ebpf:"capture_stacks"`
+	ExportedCounter       *ebpf.Variable `ebpf:"exported_counter"`
+	ExportedExecRecord    *ebpf.Variable `ebpf:"exported_exec_record"`
+	ExportedFdKind        *ebpf.Variable `ebpf:"exported_fd_kind"`
+	ExportedFdRole        *ebpf.Variable `ebpf:"exported_fd_role"`
+	ExportedHandoffRecord *ebpf.Variable `ebpf:"exported_handoff_record"`
+	ExportedMode          *ebpf.Variable `ebpf:"exported_mode"`
+	ExportedRecordHeader  *ebpf.Variable `ebpf:"exported_record_header"`
+	ExportedRecordType    *ebpf.Variable `ebpf:"exported_record_type"`
+	ExportedSends         *ebpf.Variable `ebpf:"exported_sends"`
+	ExportedSocketRecord  *ebpf.Variable `ebpf:"exported_socket_record"`
+	ExportedWaitFlag      *ebpf.Variable `ebpf:"exported_wait_flag"`
+	ExportedWaitOp        *ebpf.Variable `ebpf:"exported_wait_op"`
+	ExportedWaitOutcome   *ebpf.Variable `ebpf:"exported_wait_outcome"`
+	ExportedWaitRecord    *ebpf.Variable `ebpf:"exported_wait_record"`
+	ExportedWaker         *ebpf.Variable `ebpf:"exported_waker"`
+	ExportedWokenRecord   *ebpf.Variable `ebpf:"exported_woken_record"`
+	HaveCookies           *ebpf.Variable `ebpf:"have_cookies"`
+	Never                 *ebpf.Variable `ebpf:"never"`
+	SendsSeen             *ebpf.Variable `ebpf:"sends_seen"`
+	TracerLevel           *ebpf.Variable `ebpf:"tracer_level"`
+	WantedBegins          *ebpf.Variable `ebpf:"wanted_begins"`
+	WantedEpfd            *ebpf.Variable `ebpf:"wanted_epfd"`
+	WantedPid             *ebpf.Variable `ebpf:"wanted_pid"`
+	WantedProcess         *ebpf.Variable `ebpf:"wanted_process"`
 }
 
 // WaitsPrograms contains all programs after they have been loaded into the kernel.
@@ -626,6 +650,7 @@ type WaitsPrograms struct {
 	FollowExit          *ebpf.Program `ebpf:"follow_exit"`
 	FollowFork          *ebpf.Program `ebpf:"follow_fork"`
 	IoGoready           *ebpf.Program `ebpf:"io_goready"`
+	IoHandoff           *ebpf.Program `ebpf:"io_handoff"`
 	IoPark              *ebpf.Program `ebpf:"io_park"`
 	IoResume            *ebpf.Program `ebpf:"io_resume"`
 	ParkM               *ebpf.Program `ebpf:"park_m"`
@@ -655,6 +680,7 @@ func (p *WaitsPrograms) Close() error {
 		p.FollowExit,
 		p.FollowFork,
 		p.IoGoready,
+		p.IoHandoff,
 		p.IoPark,
 		p.IoResume,
 		p.ParkM,

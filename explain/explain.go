@@ -297,6 +297,9 @@ func NewStage(next wait.Sink) *Stage { return &Stage{New(), next} }
 
 // Wait implements [wait.Sink].
 func (s *Stage) Wait(w *wait.Wait) error {
+	if w.Kind == wait.KindHandoff {
+		return s.next.Wait(w) // it is no wait
+	}
 	w.Explanation = s.Explainer.Wait(w)
 	return s.next.Wait(w)
 }

@@ -51,6 +51,14 @@ func full() wait.Wait {
 	return w
 }
 
+func TestHandoffsAreNoWaits(t *testing.T) {
+	handoff := wait.Empty()
+	handoff.Kind = wait.KindHandoff
+	if text := wrote(t, "jsonl", handoff); text != "" {
+		t.Errorf("a handoff was exported: %s", text)
+	}
+}
+
 // Each wait is a line, with every column: null is what is not known, and a
 // measured 0 is a 0.
 func TestJSONLines(t *testing.T) {

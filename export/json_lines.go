@@ -42,6 +42,9 @@ func newJSONLines(w io.Writer) Writer {
 
 // Wait implements [wait.Sink].
 func (j *jsonLines) Wait(w *wait.Wait) error {
+	if w.Kind == wait.KindHandoff {
+		return nil // it is no wait
+	}
 	b := j.line[:0]
 	for i := range j.fields {
 		b = append(b, j.fields[i].head...)

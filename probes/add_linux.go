@@ -169,7 +169,7 @@ func (r *Recorder) newDecoder(t *traced) *decoder {
 
 // probe puts the probes in.
 func (r *Recorder) probe(t *traced) error {
-	places, unmeasured, err := t.mode.placesIn(t.target.Places)
+	places, unmeasured, err := t.mode.placesIn(t.target.Places, r.leftOut())
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (r *Recorder) SetMode(p *wait.Process, name wait.Mode) error {
 // the new mode sees are taken over, but for those of goroutines that were seen
 // before: these are seen from their next park on.
 func (r *Recorder) setMode(t *traced, mode *mode) error {
-	places, unmeasured, err := mode.placesIn(t.target.Places)
+	places, unmeasured, err := mode.placesIn(t.target.Places, r.leftOut())
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ var shortfalls = []shortfall{
 		"waits without socket and split, since there were too many descriptors: give a larger --max-fds"},
 	{bpf.WaitsCounterNO_SOCKET_RECORD, wait.EventIncomplete,
 		"descriptions of sockets that did not fit into the ring buffer: give a larger --ring-buffer"},
+	{bpf.WaitsCounterNO_HANDOFF_RECORD, wait.EventIncomplete,
+		"handoffs that did not fit into the ring buffer: give a larger --ring-buffer"},
 	{bpf.WaitsCounterNO_EXEC_RECORD, wait.EventIncomplete,
 		"programs that children started, not seen while the ring buffer was full: give a larger --ring-buffer"},
 }

@@ -51,6 +51,8 @@ func (r *Recorder) Run(ctx context.Context, sink wait.Sink) error {
 func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) error {
 	accounts := time.NewTicker(accountInterval)
 	defer accounts.Stop()
+	looks := time.NewTicker(handoffInterval)
+	defer looks.Stop()
 	for {
 		if over, err := r.attend(sink); over || err != nil {
 			return err
@@ -60,6 +62,10 @@ func (r *Recorder) deliverUntilEnd(ctx context.Context, sink wait.Sink) error {
 			return nil
 		case <-accounts.C:
 			if err := r.accountAll(sink); err != nil {
+				return err
+			}
+		case <-looks.C:
+			if err := r.watchHandoffs(sink); err != nil {
 				return err
 			}
 		default:
@@ -308,6 +314,11 @@ func (r *Recorder) deliverOf(t *traced, raw []byte, w *wait.Wait, sink wait.Sink
 	case bpf.WaitsRecordTypeRECORD_WOKEN:
 		if record := recordAs[bpf.WaitsWokenRecord](raw); record != nil {
 			return r.deliverWait(t, &record.Wait, &record.Waker, w, sink)
+		}
+	case bpf.WaitsRecordTypeRECORD_HANDOFF:
+		if record := recordAs[bpf.WaitsHandoffRecord](raw); record != nil && t.handoffs.since.Load() <= int64(record.WakerPolledNs) {
+			t.decoder.handoff(record, w)
+			return sink.Wait(w)
 		}
 	case bpf.WaitsRecordTypeRECORD_SOCKET:
 		if record := recordAs[bpf.WaitsSocketRecord](raw); record != nil {

@@ -57,6 +57,8 @@ var modes = []*mode{
 		name: wait.ModeIO, number: bpf.WaitsModeMODE_IO, needs: needs,
 		unmeasured: map[wait.Part]string{wait.PartPoller: "only mode all sees who polled"},
 		uprobes: []uprobe{
+			{program: handoffProgram, hits: bpf.WaitsCounterHITS_HANDOFF, optional: wait.PartHandoffs, limited: wait.PartHandoffs,
+				places: at(func(p *gobinary.Places) gobinary.Place { return p.Ready })},
 			{program: bpf.WaitsProgIoGoready, hits: bpf.WaitsCounterHITS_GOREADY, limited: wait.PartOutcome,
 				places: at(func(p *gobinary.Places) gobinary.Place { return p.NetpollGoready })},
 			{program: bpf.WaitsProgIoResume, hits: bpf.WaitsCounterHITS_RESUME,
@@ -174,13 +176,18 @@ func PlacesOf(name wait.Mode, places *gobinary.Places) []ModePlace {
 }
 
 // placesIn lists where the probes of a mode are to be put into an executable,
-// and says what a recording will lack. It is an error where there can be none.
-func (m *mode) placesIn(places *gobinary.Places) (found []ModePlace, unmeasured map[wait.Part]string, err error) {
+// and says what a recording will lack; leftOut are optional parts that nobody
+// wants, and why. It is an error where there can be none.
+func (m *mode) placesIn(places *gobinary.Places, leftOut map[wait.Part]string) (found []ModePlace, unmeasured map[wait.Part]string, err error) {
 	unmeasured = make(map[wait.Part]string)
 	for part, why := range m.unmeasured {
 		unmeasured[part] = why
 	}
 	for _, p := range PlacesOf(m.name, places) {
+		if why, ok := leftOut[p.Optional]; ok {
+			unmeasured[p.Optional] = why
+			continue
+		}
 		if !p.Place.Found() && p.Optional != "" {
 			unmeasured[p.Optional] = "its place in the executable was not found"
 			continue

@@ -24,6 +24,8 @@ type Options struct {
 	Host     string    // empty: this machine's name
 	Tool     string    // version of netpolltrace
 	Follow   Follow    // what to do with the children of processes
+	// NoHandoffs leaves out the probe of handoffs ([wait.KindHandoff]).
+	NoHandoffs bool
 	// KeepRunning has [Recorder.Run] go on when no process is left.
 	KeepRunning bool
 }

@@ -56,7 +56,7 @@ func (t *Target) config(number uint32, m *mode, epfd uint64, byEpoll bool) bpf.W
 		Process: number, Epfd: epfd,
 		G_m: l.G.M, G_goid: l.G.Goid, G_startpc: l.G.StartPC,
 		G_gopc: l.G.GoPC, G_parentGoid: l.G.ParentGoid,
-		G_reason: l.G.WaitReason, G_schedPc: l.G.SchedPC, G_schedSp: l.G.SchedSP, G_schedBp: l.G.SchedBP,
+		G_reason: l.G.WaitReason, G_status: l.G.AtomicStatus, G_schedPc: l.G.SchedPC, G_schedSp: l.G.SchedSP, G_schedBp: l.G.SchedBP,
 		M_curg: l.M.CurG, M_p: l.M.P, M_waitlock: l.M.WaitLock,
 		PdFd: l.PollDesc.FD, PdFdseq: l.PollDesc.FDSeq, PdInfo: l.PollDesc.AtomicInfo,
 		PdRg: l.PollDesc.RG, PdWg: l.PollDesc.WG, PdSelf: l.PollDesc.Self,

@@ -34,6 +34,7 @@ type traced struct {
 	modeChanges uint8 // so far
 	uprobes     []attachedUprobe
 	over        bool // nothing is attached any longer
+	handoffs    handoffWatch
 
 	// taking is held while waits are taken over that were under way. Whether
 	// what the kernel sends is real is known only afterwards: until then it is
@@ -101,6 +102,7 @@ func (t *traced) attach(machine *machine, places []ModePlace) (unneeded []attach
 		}
 	}
 	t.uprobes = wanted
+	t.handoffs.attached(added)
 	return unneeded, nil
 }
 
@@ -114,12 +116,18 @@ func (t *traced) attachOne(machine *machine, exe *link.Executable, p ModePlace, 
 	if i := slices.IndexFunc(there, u.same); i >= 0 {
 		return there[i], nil
 	}
-	u.link, err = machine.plan.attachUprobe(exe, machine.collection.Programs[p.Program],
-		uprobeAt{offset: offset, pid: t.target.Process.PID, cookie: uint64(t.number)})
-	if err != nil {
+	if err := t.putIn(machine, exe, &u); err != nil {
 		return u, fmt.Errorf("attaching a uprobe to %s+%#x: %w", p.Place.Func, p.Place.Offset, err)
 	}
 	return u, nil
+}
+
+// putIn attaches a uprobe that is not there.
+func (t *traced) putIn(machine *machine, exe *link.Executable, u *attachedUprobe) error {
+	var err error
+	u.link, err = machine.plan.attachUprobe(exe, machine.collection.Programs[u.program],
+		uprobeAt{offset: u.offset, pid: t.target.Process.PID, cookie: uint64(t.number)})
+	return err
 }
 
 func (u attachedUprobe) same(other attachedUprobe) bool {

@@ -67,6 +67,16 @@ func (d *decoder) open(slot *bpf.WaitsSlot, pending, now int64, w *wait.Wait) {
 	w.TID = -1
 }
 
+// handoff fills w from a handoff.
+func (d *decoder) handoff(r *bpf.WaitsHandoffRecord, w *wait.Wait) {
+	*w = wait.Empty()
+	w.Kind, w.Start = wait.KindHandoff, int64(r.TimeNs)+d.wallOffset
+	w.Process, w.Goid, w.ParentGoid = d.process, r.Goid, r.ParentGoid
+	w.WakerGoid, w.WakerPID = r.WakerGoid, d.process.PID
+	w.CreatorLine, w.StartFunc = d.symbols.creator(r.GoPc).line, d.symbols.function(r.StartPc)
+	w.Reason, w.Stack = d.reason(r.Reason), d.symbols.stack(r.Stack)
+}
+
 // moments are those of a record.
 func (d *decoder) moments(r *bpf.WaitsWaitRecord) wait.Moments {
 	return wait.Moments{

@@ -289,7 +289,7 @@ func (r *Reader) deliver(sink wait.Sink, rows []row) error {
 
 func (r *Reader) deliverRow(sink wait.Sink, row *row) error {
 	switch row.Kind {
-	case wait.KindWait, wait.KindOpen, wait.KindSample:
+	case wait.KindWait, wait.KindOpen, wait.KindSample, wait.KindHandoff:
 		return sink.Wait(&row.Wait)
 	case wait.KindEvent:
 		event := row.toEvent()

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
@@ -24,6 +26,15 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 	if r.Damage() != nil {
 		t.Errorf("a whole recording is said to be damaged: %v", r.Damage())
+	}
+}
+
+func TestHandoffsAreRead(t *testing.T) {
+	handoff := wait.Empty()
+	handoff.Kind, handoff.Start, handoff.Goid, handoff.WakerGoid = wait.KindHandoff, begin.UnixNano(), 17, 18
+	r, got := read(t, write(t, Options{}, func(w *Writer) { put(t, w.Wait(&handoff), w.Event(endOf())) }))
+	if len(got.waits) != 1 || got.waits[0] != handoff || r.Damage() != nil {
+		t.Errorf("read %+v, want %+v; damage %v", got.waits, handoff, r.Damage())
 	}
 }
 

@@ -59,6 +59,13 @@ func served(network, netpoll, sched time.Duration) wait.Wait {
 	return w
 }
 
+func TestHandoffsAreNoWaits(t *testing.T) {
+	handoff := wait.Empty()
+	handoff.Kind, handoff.Goid, handoff.WakerGoid, handoff.Reason = wait.KindHandoff, 17, 18, "select"
+	got := build(t, by("peer"), read(ms, ms, ms), handoff)
+	compare(t, got, build(t, by("peer"), read(ms, ms, ms)))
+}
+
 func TestKeys(t *testing.T) {
 	full := read(ms, ms, ms)
 	full.Goid, full.Poller, full.P, full.TID, full.StartFunc = 17, "sysmon", 3, 4172, "main.handle"

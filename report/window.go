@@ -79,6 +79,9 @@ type windows struct {
 
 // Wait implements [wait.Sink].
 func (ws *windows) Wait(w *wait.Wait) error {
+	if w.Kind == wait.KindHandoff {
+		return nil // it is no wait
+	}
 	current := ws.enter(w.Start + int64(max(w.Total, 0)))
 	current.of(ws.recording).span(w.Start, w.Total)
 	if current.finder != nil {

@@ -16,6 +16,9 @@ const (
 	// EventMode: from here on the process is recorded in another mode, or a
 	// mode was kept although it is over its limit; Note says why. [ModeChange].
 	EventMode EventKind = "mode"
+	// EventHandoffs: from here on handoffs are recorded, or not any longer; Note
+	// says why. [HandoffChange].
+	EventHandoffs EventKind = "handoffs"
 	// EventThrottled: in the interval of Duration a cgroup of the process was
 	// throttled Count times. [Throttling].
 	EventThrottled EventKind = "throttled"
@@ -96,6 +99,11 @@ type ModeChange struct {
 	Mode Mode `json:"mode"` // from here on
 }
 
+// HandoffChange is the detail of [EventHandoffs].
+type HandoffChange struct {
+	Recorded bool `json:"recorded"` // from here on
+}
+
 // TargetState is what became of a process.
 type TargetState string
 
@@ -129,6 +137,9 @@ func (*Price) EventKind() EventKind { return EventOverhead }
 func (*ModeChange) EventKind() EventKind { return EventMode }
 
 // EventKind implements [Detail].
+func (*HandoffChange) EventKind() EventKind { return EventHandoffs }
+
+// EventKind implements [Detail].
 func (*TargetChange) EventKind() EventKind { return EventTarget }
 
 // NewDetail returns an empty detail for events of a kind; nil where the kind
@@ -145,6 +156,8 @@ func NewDetail(kind EventKind) Detail {
 		return new(Price)
 	case EventMode:
 		return new(ModeChange)
+	case EventHandoffs:
+		return new(HandoffChange)
 	case EventTarget:
 		return new(TargetChange)
 	}

@@ -29,6 +29,9 @@ const (
 	PartIdleOther Part = "idle of UDP and unix sockets"
 	PartOutcome   Part = "outcome" // how a wait ended
 	PartPoller    Part = "poller"  // who found the event
+	// PartHandoffs is whom the goroutines of the netpoller's waits made runnable
+	// then ([KindHandoff]); mode all tells it by [Wait.WakerGoid] instead.
+	PartHandoffs Part = "handoffs"
 	// PartEnds is the end of a wait: one that is missing hides the whole wait.
 	PartEnds Part = "ends of waits"
 )

@@ -29,7 +29,12 @@ const (
 	KindWait   Kind = "wait"   // a finished wait
 	KindOpen   Kind = "open"   // not over when the recording ended
 	KindSample Kind = "sample" // estimated by sampling; Count is its weight
-	KindEvent  Kind = "event"
+	// KindHandoff is no wait, but the moment at which a goroutine that had ended a
+	// wait in the netpoller made the goroutine of the record runnable, which
+	// waited for something else. It has Start, who and where that one is, and
+	// WakerGoid; no duration is measured.
+	KindHandoff Kind = "handoff"
+	KindEvent   Kind = "event"
 )
 
 // Op is what a goroutine wanted of a descriptor. It is empty for a wait that

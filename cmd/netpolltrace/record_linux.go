@@ -22,14 +22,15 @@ import (
 // recordFlags are the flags of record.
 type recordFlags struct {
 	recordingFlags
-	target   targetFlags
-	children bool
-	mode     wait.Mode
-	backend  probes.Backend
-	args     bool
-	ringMiB  int
-	limits   probes.Limits
-	follow   probes.Follow // without --children
+	target    targetFlags
+	children  bool
+	mode      wait.Mode
+	backend   probes.Backend
+	args      bool
+	noHandoff bool
+	ringMiB   int
+	limits    probes.Limits
+	follow    probes.Follow // without --children
 }
 
 func newRecordFlags() *recordFlags {
@@ -47,6 +48,7 @@ func (f *recordFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&choice[wait.Mode]{&f.mode, probes.Modes, "MODE"}, "mode", fmt.Sprintf("what to record: %s", list(probes.Modes)))
 	flags.Var(&choice[probes.Backend]{&f.backend, probes.Backends, "BACKEND"}, "backend",
 		fmt.Sprintf("how to hook the kernel: %s (default: the cheapest that works)", list(probes.Backends)))
+	flags.BoolVar(&f.noHandoff, "no-handoff", false, "in mode io, do not record whom a goroutine makes runnable after it waited for I/O")
 	flags.BoolVar(&f.args, "store-args", false, "store the target's command line in the recording")
 	flags.Var(&bounded{value: &f.ringMiB, most: maxRingMiB, power: true}, "ring-buffer", "size of the kernel's ring buffer in MiB, a power of two")
 	flags.Var(&bounded{value: &f.limits.MaxProcesses, most: f.limits.MaxProcesses}, "max-processes", "record N processes at most at once")
@@ -217,7 +219,7 @@ func openRecording(flags *recordFlags, processes []*process.Process, show bool, 
 }
 
 func (f *recordFlags) options() probes.Options {
-	options := probes.Options{Backend: f.backend, Mode: f.mode, Limits: f.limits, Follow: f.follow, Tool: version()}
+	options := probes.Options{Backend: f.backend, Mode: f.mode, NoHandoffs: f.noHandoff, Limits: f.limits, Follow: f.follow, Tool: version()}
 	options.Limits.RingBuffer = f.ringMiB << 20
 	if f.children {
 		options.Follow = probes.FollowChildren
