@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -45,7 +46,7 @@ func renderTable(w io.Writer, r *report.Report, o Options) error {
 
 // Widths, in columns of the terminal.
 const (
-	unlimitedWidth = 120 // of text that is not for a terminal
+	proseWidth = 120 // of sentences that are not for a terminal
 	// Names keep so much before numbers are left out.
 	minimalName = 16 // clients of :8080
 	minimalPath = 28 // a function and a line
@@ -54,16 +55,16 @@ const (
 // terminal writes lines that fit.
 type terminal struct {
 	out   bytes.Buffer
-	width int
+	width int // of sentences
+	names int // of tables, and of names and paths: text that is for no terminal cuts none
 	color bool
 }
 
 func newTerminal(o Options) *terminal {
-	t := &terminal{width: o.Width, color: o.Color}
-	if t.width <= 0 {
-		t.width = unlimitedWidth
+	if o.Width <= 0 {
+		return &terminal{width: proseWidth, names: math.MaxInt32, color: o.Color}
 	}
-	return t
+	return &terminal{width: o.Width, names: o.Width, color: o.Color}
 }
 
 // line writes text that comes from us or is escaped already.
@@ -108,19 +109,20 @@ func (t *terminal) lines(text, indent string) []string {
 	if twwidth.Width(text) <= t.width {
 		return []string{text}
 	}
-	lines := wrap(text, t.width-len(indent))
+	lines := t.wrap(text, t.width-len(indent))
 	for i := range lines[1:] {
 		lines[1+i] = indent + lines[1+i]
 	}
 	return lines
 }
 
-// wrap breaks a text between words, and shortens a word that fits on no line.
-func wrap(text string, width int) []string {
+// wrap breaks a text between words, and shortens a word that fits on no line of a
+// terminal.
+func (t *terminal) wrap(text string, width int) []string {
 	width = max(width, minimalName)
 	words := strings.Fields(text)
 	for i, word := range words {
-		words[i] = keepEnds(word, width)
+		words[i] = keepEnds(word, width+t.names-t.width)
 	}
 	lines, _ := twwarp.WrapString(strings.Join(words, " "), width)
 	return lines
@@ -140,7 +142,7 @@ func (t *terminal) findings(findings []report.Finding) {
 			first = colorStrong + first + colorOff
 		}
 		for _, sentence := range f.Sentences {
-			for _, line := range wrap(Printable(sentence), t.width-margin) {
+			for _, line := range t.wrap(Printable(sentence), t.width-margin) {
 				t.line(first + line)
 				first = indent
 			}
@@ -185,7 +187,7 @@ const (
 func (t *terminal) under(row gridRow) {
 	notes := row.notes
 	for i, text := range row.below {
-		line := "  " + keepTail(Printable(text), t.width-2)
+		line := "  " + keepTail(Printable(text), t.names-2)
 		if i == 0 && len(notes) > 0 {
 			beside := pad(line, noteColumn-2) + "  " + Printable(notes[0])
 			if twwidth.Width(beside) <= t.width {
@@ -195,7 +197,7 @@ func (t *terminal) under(row gridRow) {
 		t.line(line)
 	}
 	for _, text := range notes {
-		for _, line := range wrap(Printable(text), t.width-noteIndent) {
+		for _, line := range t.wrap(Printable(text), t.width-noteIndent) {
 			t.line(strings.Repeat(" ", noteIndent) + line)
 		}
 	}
@@ -296,7 +298,7 @@ func (t *terminal) fit(g grid) ([]column, []gridRow) {
 // room is how many columns of the terminal are left beside the numbers and
 // names of the minimal width.
 func (t *terminal) room(columns []column, rows []gridRow) int {
-	room := t.width
+	room := t.names
 	padding := gaps(columns).PerColumn
 	for i, width := range measure(columns, rows) {
 		if columns[i].left {

@@ -205,7 +205,7 @@ func (s timeline) bar(from time.Time, length time.Duration) string {
 func (t *terminal) stretch(scale timeline, from time.Time, length time.Duration, depth int, text string) {
 	const number = 9
 	head := fmt.Sprintf("  %s %*s  %s", scale.bar(from, length), number, report.FormatDuration(length), strings.Repeat("  ", depth))
-	room := max(t.width-twwidth.Width(head), minimalPath)
+	room := max(t.names-twwidth.Width(head), minimalPath)
 	t.line(head + keepEnds(Printable(text), room))
 }
 
