@@ -55,8 +55,8 @@ type sealed struct {
 	options   Options
 	order     order
 	scale     scale
-	sections  []*section // of which the groups go on to grow
-	groups    [][]group  // those of each section until then
+	table     *table  // of which the groups go on to grow
+	groups    []group // those until then
 	recent    []*window
 	past      *window
 	changes   []change
@@ -92,7 +92,7 @@ func (b *Builder) handOver() (*sealed, error) {
 	}
 	ws := &b.windows
 	return &sealed{
-		options: ws.options, order: b.order, scale: ws.scale, sections: ws.sections, groups: ws.groups(),
+		options: ws.options, order: b.order, scale: ws.scale, table: ws.table, groups: ws.table.groups.list,
 		recent: ws.recent, past: ws.past, changes: ws.changes, notes: ws.notes, metas: b.metas, damage: b.damage,
 		unchecked: b.unchecked,
 	}, nil
@@ -103,22 +103,17 @@ func (s *sealed) everything() *window {
 	if sum := sumOfWindows(withPast(s.past, s.recent)); sum != nil {
 		return sum
 	}
-	return &window{sections: make([]sectionSums, len(s.sections))}
+	return &window{}
 }
 
 // report makes the report of a window. It only reads the window.
 func (s *sealed) report(w *window) *Report {
 	r := &Report{
-		Metas: s.metas, Targets: s.targets, Idle: s.options.Idle, Totals: NoWaits(), Damage: s.damage, Unchecked: s.unchecked,
+		Metas: s.metas, Targets: s.targets, Idle: s.options.Idle, Damage: s.damage, Unchecked: s.unchecked,
 		Events: summary(w.events, s.metas),
 	}
 	r.Events.Notes = s.notesOf(w)
-	scratch := &Distribution{scale: s.scale}
-	for i, section := range s.sections {
-		built := section.build(&w.sections[i], s.groups[i], s, scratch)
-		r.Totals = r.Totals.Plus(&built.Totals)
-		r.Sections = append(r.Sections, built)
-	}
+	r.Table = s.table.build(&w.table, s.groups, s, &Distribution{scale: s.scale})
 	if w.finder != nil {
 		r.Findings = w.finder.Findings()
 	}

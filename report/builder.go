@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// defaultMaxGroups bounds the memory of one section to what a laptop has to
+	// defaultMaxGroups bounds the memory of a table to what a laptop has to
 	// spare: about 1 KiB a group with few waits.
 	defaultMaxGroups  = 100_000
 	defaultMaxWindows = 100
@@ -19,7 +19,7 @@ const (
 // people see first, without conclusions.
 type Options struct {
 	// By is what the waits are grouped by. If it is empty they are grouped by whom
-	// they keep waiting, peer and line, for the first screen ([Section.Screen]).
+	// they keep waiting, peer and line, for the first screen ([Table.Screen]).
 	By []Key
 	// Own are patterns of what is the program's own code, besides what recordings
 	// say ([OwnCode]).
@@ -34,7 +34,7 @@ type Options struct {
 	Idle bool
 	// FDs collects the descriptors of open waits.
 	FDs bool
-	// MaxGroups bounds the groups of a section; 0 means 100,000. Waits of
+	// MaxGroups bounds the groups of a table; 0 means 100,000. Waits of
 	// further groups are counted in one row, marked as other.
 	MaxGroups int
 	// Explain makes what tells causes, which hands waits on to next; nil: they
@@ -105,7 +105,7 @@ func NewBuilder(options Options) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := newSection(options.By, options.MaxGroups)
+	rows, err := newTable(options.By, options.MaxGroups)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func NewBuilder(options Options) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the scale of percentiles: %w", err)
 	}
-	b := &Builder{order: order, windows: windows{options: options, scale: s, sections: []*section{table}}}
+	b := &Builder{order: order, windows: windows{options: options, scale: s, table: rows}}
 	b.first = &b.windows
 	if options.Explain != nil {
 		b.explain = options.Explain(&b.windows)

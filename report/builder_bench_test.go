@@ -38,6 +38,31 @@ func BenchmarkBuilder(b *testing.B) {
 	}
 }
 
+// BenchmarkExplained is what it costs to explain waits, of which half were ended by
+// goroutines.
+func BenchmarkExplained(b *testing.B) {
+	for name, options := range map[string]report.Options{"explained=no": {}, "explained=yes": explained(report.Options{})} {
+		b.Run(name, func(b *testing.B) {
+			builder, err := report.NewBuilder(options)
+			if err != nil {
+				b.Fatal(err)
+			}
+			waits := busyService(1 << 14)
+			round := int64(len(waits)) * int64(ms)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				w := waits[i&(len(waits)-1)]
+				w.Start += int64(i/len(waits)) * round
+				if err := builder.Wait(&w); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
+}
+
 // BenchmarkFilter chooses from the same mix.
 func BenchmarkFilter(b *testing.B) {
 	filter, err := report.NewFilter(`total > 2ms && peer == "service-1-1.internal:6379"`)

@@ -121,7 +121,7 @@ func TestKeys(t *testing.T) {
 			want string
 		}{{full, test.full}, {bare, test.bare}} {
 			r := build(t, by(test.key), c.w)
-			if got := r.Sections[0].Rows[0].Key[0]; got != c.want {
+			if got := r.Table.Rows[0].Key[0]; got != c.want {
 				t.Errorf("%s: %q, want %q", test.key, got, c.want)
 			}
 		}
@@ -142,7 +142,7 @@ func TestPeerOfOthers(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := build(t, by(report.KeyPeer, report.KeyPeerIP), test.w)
-		got := r.Sections[0].Rows[0].Key
+		got := r.Table.Rows[0].Key
 		if got[0] != test.peer || got[1] != test.peerI {
 			t.Errorf("%s: %q, want %q %q", test.name, got, test.peer, test.peerI)
 		}
@@ -177,10 +177,10 @@ func TestGroupsOfHostileTexts(t *testing.T) {
 		waits = append(waits, w)
 	}
 	r := build(t, by(report.KeyPeer, "local"), waits...)
-	if got := len(r.Sections[0].Rows); got != len(waits) {
+	if got := len(r.Table.Rows); got != len(waits) {
 		t.Errorf("%d groups of %d", got, len(waits))
 	}
-	for _, row := range r.Sections[0].Rows {
+	for _, row := range r.Table.Rows {
 		if row.All.Waits != 1 {
 			t.Errorf("group %q has %d waits", row.Key, row.All.Waits)
 		}
@@ -223,7 +223,7 @@ func TestAwaited(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := build(t, by(report.KeyPeer), test.w).Sections[0]
+			s := build(t, by(report.KeyPeer), test.w).Table
 			got := s.Rows[0].Awaited
 			if got.Waits != test.waits || got.Total != test.total || got.Network != test.network ||
 				got.Sched != test.sched || got.Blocked != test.blocked {
@@ -245,7 +245,7 @@ func TestOpenWaits(t *testing.T) {
 		w.Kind, w.Total, w.Idle, w.Peer, w.Outcome = wait.KindOpen, age, idle, peer, ""
 		return w
 	}
-	s := build(t, by(report.KeyPeer), open("a:1", 5*ms, 0), open("b:1", 9*ms, 2*ms), open("a:1", 80*ms, 80*ms)).Sections[0]
+	s := build(t, by(report.KeyPeer), open("a:1", 5*ms, 0), open("b:1", 9*ms, 2*ms), open("a:1", 80*ms, 80*ms)).Table
 	if s.Open.Count != 2 || s.Open.Oldest != 7*ms || s.Open.OldestKey[0] != "b:1" {
 		t.Errorf("open %+v", s.Open)
 	}
@@ -261,7 +261,7 @@ func TestSamplesWeigh(t *testing.T) {
 	w := read(2*ms, ms, 0)
 	w.Kind, w.Count = wait.KindSample, 40
 	w.Outcome = wait.OutcomeTimeout
-	n := build(t, by(report.KeyPeer), w).Sections[0].Rows[0].All
+	n := build(t, by(report.KeyPeer), w).Table.Rows[0].All
 	if n.Waits != 40 || n.Timeouts != 40 || n.Total != 120*ms || n.Network != 80*ms || n.P50 != 3*ms {
 		t.Errorf("got %+v", n)
 	}
@@ -272,11 +272,11 @@ func TestStartedBefore(t *testing.T) {
 	before := read(time.Hour, 0, 0)
 	before.StartedBefore = true
 	r := build(t, by(report.KeyPeer), before, read(ms, 0, 0))
-	row := r.Sections[0].Rows[0]
+	row := r.Table.Rows[0]
 	if row.StartedBefore != 1 || row.All.Waits != 2 || row.All.Total != time.Hour+ms || row.All.Max != ms {
 		t.Errorf("got %+v", row)
 	}
-	only := build(t, by(report.KeyPeer), before).Sections[0].Rows[0].All
+	only := build(t, by(report.KeyPeer), before).Table.Rows[0].All
 	if only.P50 != none || only.Max != none {
 		t.Errorf("percentiles of nothing: %+v", only)
 	}
@@ -287,7 +287,7 @@ func TestMissingParts(t *testing.T) {
 	blocked.Blocked, blocked.Total = 2*ms, 3*ms
 	light := read(5*ms, none, none)
 	light.Total = 7 * ms
-	n := build(t, by(report.KeyPeer), read(ms, ms, ms), blocked, light).Sections[0].Rows[0].All
+	n := build(t, by(report.KeyPeer), read(ms, ms, ms), blocked, light).Table.Rows[0].All
 	if n.NoNetwork != 0 || n.NoNetpoll != 1 || n.NoSched != 1 || n.Unsplit != 2*ms {
 		t.Errorf("got %+v", n)
 	}
@@ -314,13 +314,10 @@ func TestSumsProperty(t *testing.T) {
 	}
 	for _, options := range []report.Options{{}, by(report.KeyGoroutine), {By: []report.Key{report.KeyGoroutine}, MaxGroups: 7}} {
 		r := build(t, options, waits...)
-		for _, s := range r.Sections {
-			rows := append(slices.Clone(s.Rows), &s.Totals, &r.Totals)
-			for _, row := range rows {
-				for _, n := range []report.Numbers{row.All, row.Awaited} {
-					if sum := max(n.Network, 0) + max(n.Netpoll, 0) + max(n.Blocked, 0) + max(n.Sched, 0) + n.Unsplit; sum != n.Total {
-						t.Fatalf("%q: parts are %d, total is %d", row.Key, sum, n.Total)
-					}
+		for _, row := range append(slices.Clone(r.Table.Rows), &r.Table.Totals) {
+			for _, n := range []report.Numbers{row.All, row.Awaited, row.Shown} {
+				if sum := max(n.Network, 0) + max(n.Netpoll, 0) + max(n.Blocked, 0) + max(n.Sched, 0) + n.Unsplit; sum != n.Total {
+					t.Fatalf("%q: parts are %d, total is %d", row.Key, sum, n.Total)
 				}
 			}
 		}
@@ -333,8 +330,8 @@ func TestSumsProperty(t *testing.T) {
 				total += waits[i].Total * time.Duration(waits[i].Count)
 			}
 		}
-		if r.Totals.All.Total != total {
-			t.Errorf("total %d, want %d", r.Totals.All.Total, total)
+		if r.Table.Totals.All.Total != total {
+			t.Errorf("total %d, want %d", r.Table.Totals.All.Total, total)
 		}
 	}
 }
@@ -355,7 +352,7 @@ func TestMaxGroups(t *testing.T) {
 			}
 		}
 	}
-	s := reported(t, b).Sections[0]
+	s := reported(t, b).Table
 	last := s.Rows[len(s.Rows)-1]
 	if len(s.Rows) != 100_001 || !last.Other || last.All.Waits != 20 || last.All.Total != 30*ms {
 		t.Errorf("%d rows, the last is %+v", len(s.Rows), last)
@@ -387,7 +384,7 @@ func TestSort(t *testing.T) {
 	for _, test := range tests {
 		r := build(t, report.Options{By: []report.Key{report.KeyGoroutine}, Sort: test.sort}, waits...)
 		var got []string
-		for _, row := range r.Sections[0].Rows {
+		for _, row := range r.Table.Rows {
 			got = append(got, row.Key[0])
 		}
 		if strings.Join(got, " ") != test.want {
@@ -435,7 +432,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		totals := build(t, report.Options{Filter: f}, waits...).Totals
+		totals := build(t, report.Options{Filter: f}, waits...).Table.Totals
 		if totals.All.Waits != test.finished || totals.All.Waits+totals.Open != test.all {
 			t.Errorf("%s: %d finished, %d open", test.text, totals.All.Waits, totals.Open)
 		}
@@ -463,7 +460,7 @@ func TestPercentiles(t *testing.T) {
 		waits = append(waits, w)
 	}
 	slices.Sort(totals)
-	n := build(t, by(report.KeyPeer), waits...).Sections[0].Rows[0].All
+	n := build(t, by(report.KeyPeer), waits...).Table.Rows[0].All
 	for _, c := range []struct {
 		q   float64
 		got time.Duration
@@ -575,7 +572,7 @@ func TestDescriptors(t *testing.T) {
 		waits = append(waits, w, w)
 	}
 	r := build(t, report.Options{By: []report.Key{report.KeyPeer}, FDs: true, Sort: "open"}, waits...)
-	row := r.Sections[0].Rows[0]
+	row := r.Table.Rows[0]
 	if !slices.Equal(row.FDs, []int32{13, 14, 15, 16, 17, 18, 19, 20}) || !row.MoreFDs || row.Open != 20 {
 		t.Errorf("got %+v", row)
 	}

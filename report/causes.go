@@ -2,10 +2,8 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
 )
@@ -14,56 +12,60 @@ import (
 // ones only the kind is kept.
 const maxGroupCauses = 64
 
-// causes is for how long each cause was waited for; the keys have no time.
-type causes map[wait.Cause]time.Duration
+// causes is for how long each cause was waited for. There are few, and their
+// texts are the same in all waits of an explanation, so comparing them is cheaper
+// than a hash of all.
+type causes []wait.Cause
 
-// add adds the causes of a wait that was explained. It returns where they are
-// kept, which it makes where there is nothing yet.
-func (c causes) add(w *wait.Wait) causes {
+// add adds the causes of a wait that was explained.
+func (c *causes) add(w *wait.Wait) {
 	if w.Explanation == nil {
-		return c
+		return
 	}
 	for _, cause := range w.Explanation.Causes {
-		c = c.addOne(cause)
+		c.addOne(cause)
 	}
-	return c
 }
 
-func (c causes) addOne(cause wait.Cause) causes {
-	if c == nil {
-		c = make(causes)
+func (c *causes) addOne(cause wait.Cause) {
+	if known := c.find(cause); known != nil {
+		known.Time += cause.Time
+		return
 	}
-	d := cause.Time
-	cause.Time = 0
-	if _, known := c[cause]; !known && len(c) >= maxGroupCauses {
-		cause = wait.Cause{Kind: cause.Kind}
+	if len(*c) < maxGroupCauses {
+		*c = append(*c, cause)
+		return
 	}
-	c[cause] += d
-	return c
+	general := wait.Cause{Kind: cause.Kind, Time: cause.Time}
+	if known := c.find(general); known != nil {
+		known.Time += cause.Time
+		return
+	}
+	*c = append(*c, general) // of each kind at most
 }
 
-// plus returns what both add up to, which stay as they are.
-func (c causes) plus(other causes) causes {
-	if len(other) == 0 {
-		return c
+// find is where the cause is, whatever its time; nil if it is not there.
+func (c *causes) find(cause wait.Cause) *wait.Cause {
+	for i := range *c {
+		known := &(*c)[i]
+		if known.Kind == cause.Kind && known.Peer == cause.Peer && known.Line == cause.Line && known.Own == cause.Own {
+			return known
+		}
 	}
-	sum := maps.Clone(c)
-	for cause, d := range other {
-		cause.Time = d
-		sum = sum.addOne(cause)
+	return nil
+}
+
+// merge adds other causes, which stay as they are.
+func (c *causes) merge(other causes) {
+	for _, cause := range other {
+		c.addOne(cause)
 	}
-	return sum
 }
 
 // list is the causes, the longest first.
 func (c causes) list() []wait.Cause {
-	list := make([]wait.Cause, 0, len(c))
-	for cause, d := range c {
-		cause.Time = d
-		list = append(list, cause)
-	}
-	slices.SortFunc(list, func(a, b wait.Cause) int {
-		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Peer, b.Peer), strings.Compare(a.Line, b.Line))
+	return slices.SortedFunc(slices.Values(c), func(a, b wait.Cause) int {
+		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Peer, b.Peer),
+			strings.Compare(a.Line, b.Line), strings.Compare(a.Own, b.Own))
 	})
-	return list
 }

@@ -32,7 +32,7 @@
 // # Bounds
 //
 // Memory grows with the number of groups, not of waits: at most
-// [Options.MaxGroups] groups a section, the rest in one more group, each
+// [Options.MaxGroups] groups, the rest in one more group, each
 // with up to eight sketches of at most 13 KiB. Percentiles have a relative
 // accuracy of 1 %; sums, counts and maxima are exact.
 package report

@@ -14,7 +14,7 @@ type group struct {
 	stack *wait.Stack // of the first wait
 }
 
-// groups numbers the groups of a section in the order in which they come. All
+// groups numbers the groups of a table in the order in which they come. All
 // windows count by these numbers.
 type groups struct {
 	keys  []column.Column

@@ -73,7 +73,7 @@ func plus(a, b time.Duration) time.Duration {
 
 // Row is one group of waits.
 type Row struct {
-	// Key holds the text of each key of the section, in its order; empty where
+	// Key holds the text of each key of the table, in its order; empty where
 	// the waits have no such thing or it is not known.
 	Key []string
 	// Other is set for the row of all that came after the last group allowed

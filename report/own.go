@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -89,10 +90,9 @@ func (s ownStage) Event(e *wait.Event) error {
 }
 
 // ownHint is a path that could be the program's own code: of the frames nearest to
-// the roots of stacks, the path that most time was waited below; of a program whose
-// modules are known only one that it shares an owner with. It is empty where there
-// is none, and where the program's own code is known to wait.
-func ownHint(sums *sectionSums, groups []group, targets []Target) string {
+// the roots of stacks, the path that most time was waited below. It is empty where
+// there is none, and where the program's own code is known to wait.
+func ownHint(sums *tableSums, groups []group, targets []Target) string {
 	var program, all time.Duration
 	times := make(map[string]time.Duration)
 	code := wait.NewCode(wait.Modules{}, nil)
@@ -141,16 +141,20 @@ func ownerOf(pkg string) string {
 	return strings.Join(elements[:min(len(elements), 2)], "/")
 }
 
-// plausible tells whether code of an owner can be a program's own.
+// plausible tells whether code of an owner can be a program's own: where modules or
+// the main package name an owner, that one alone.
 func plausible(owner string, targets []Target) bool {
 	known := false
 	for i := range targets {
 		m := targets[i].Modules
-		if m == nil || len(m.Own) == 0 {
+		if m == nil {
 			continue
 		}
-		known = true
-		for _, own := range m.Own {
+		for _, own := range append(slices.Clone(m.Own), m.MainPackage) {
+			if !strings.Contains(own, ".") {
+				continue // main, command-line-arguments
+			}
+			known = true
 			if ownerOf(own) == owner {
 				return true
 			}

@@ -14,8 +14,7 @@ type Report struct {
 	// windows; zero if it speaks of everything.
 	From, To time.Time
 	Events   Events
-	Sections []Section
-	Totals   Row  // the sums of all sections
+	Table    Table
 	Idle     bool // whether people are shown idle time too
 	// Damage says what is wrong with recordings that could not be read to their
 	// end, a sentence each.

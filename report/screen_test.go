@@ -16,9 +16,8 @@ func explained(o report.Options) report.Options {
 	return o
 }
 
-// busyService is n waits of a service in the order of their ends, at random:
-// handlers, workers and libraries' goroutines that wait for peers and for each
-// other.
+// busyService is n waits of a service in the order of their ends, at random: by half
+// of its goroutines for peers, by the others for each other.
 func busyService(n int) []wait.Wait {
 	random := rand.New(rand.NewPCG(3, 9))
 	process := &wait.Process{Name: "api", PID: 7}
@@ -32,8 +31,9 @@ func busyService(n int) []wait.Wait {
 	waits := make([]wait.Wait, n)
 	for i := range waits {
 		length := time.Duration(random.IntN(30)) * ms
+		goid := 1 + random.IntN(30)
 		var w wait.Wait
-		switch random.IntN(4) {
+		switch goid % 4 {
 		case 0:
 			w = served(length, ms, ms)
 		case 1:
@@ -45,7 +45,7 @@ func busyService(n int) []wait.Wait {
 			w.Reason, w.Blocked, w.Total = reasons[random.IntN(len(reasons))], length, length+ms
 			w.WakerGoid = uint64(random.IntN(30))
 		}
-		w.Process, w.Goid, w.Stack = process, uint64(1+random.IntN(30)), stacks[random.IntN(len(stacks))]
+		w.Process, w.Goid, w.Stack = process, uint64(goid), stacks[goid%3+random.IntN(2)]
 		w.Start = int64(time.Hour) + int64(i)*int64(ms) - int64(w.Total)
 		waits[i] = w
 	}
@@ -61,7 +61,7 @@ func TestTheFirstScreenAddsUp(t *testing.T) {
 		"the first screen": {}, "by line": by(report.KeyLine), "with idle time": {Idle: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := build(t, explained(options), waits...).Sections[0]
+			s := build(t, explained(options), waits...).Table
 			var all, shown, blocked, libraries time.Duration
 			for _, w := range waits {
 				all += w.Total
@@ -114,8 +114,8 @@ func TestTheFirstScreenAddsUp(t *testing.T) {
 // Windows together hold of the screen what one holds.
 func TestTheFirstScreenByWindows(t *testing.T) {
 	waits := busyService(5000)
-	whole := build(t, explained(report.Options{}), waits...).Sections[0]
-	parts := build(t, explained(report.Options{Window: 100 * ms}), waits...).Sections[0]
+	whole := build(t, explained(report.Options{}), waits...).Table
+	parts := build(t, explained(report.Options{Window: 100 * ms}), waits...).Table
 	if whole.Totals.Shown.Total != parts.Totals.Shown.Total || whole.Libraries != parts.Libraries || whole.Idle != parts.Idle {
 		t.Errorf("by windows %+v %+v %+v,\nat once %+v %+v %+v", parts.Totals.Shown, parts.Libraries, parts.Idle, whole.Totals.Shown, whole.Libraries, whole.Idle)
 	}
@@ -125,7 +125,7 @@ func TestTheFirstScreenByWindows(t *testing.T) {
 func TestLibrariesAlone(t *testing.T) {
 	w := read(ms, ms, ms)
 	w.Goid, w.Stack = 5, &wait.Stack{Funcs: "http.readLoop", Func: "http.readLoop", Line: "transport.go:1"}
-	s := build(t, explained(report.Options{}), w).Sections[0]
+	s := build(t, explained(report.Options{}), w).Table
 	if s.Totals.Shown.Waits != 1 || s.Libraries.Waits != 0 {
 		t.Errorf("%d waits are shown, %d stand apart", s.Totals.Shown.Waits, s.Libraries.Waits)
 	}
@@ -139,8 +139,8 @@ func TestFilterByWhomItIsFor(t *testing.T) {
 	request, other := served(ms, 0, ms), read(ms, 0, 0)
 	request.Goid, other.Goid = 5, 6
 	r := build(t, explained(report.Options{Filter: filter}), request, other)
-	if r.Totals.All.Waits != 1 {
-		t.Errorf("%d waits match", r.Totals.All.Waits)
+	if r.Table.Totals.All.Waits != 1 {
+		t.Errorf("%d waits match", r.Table.Totals.All.Waits)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestFilterByWhomItIsFor(t *testing.T) {
 func TestTimeoutsAreOfTheNetwork(t *testing.T) {
 	w := read(none, none, ms)
 	w.Outcome, w.Blocked, w.Total = wait.OutcomeTimeout, 5*ms, 6*ms
-	row := build(t, report.Options{}, w).Sections[0].Rows[0]
+	row := build(t, report.Options{}, w).Table.Rows[0]
 	if row.Shown.Network != 5*ms || row.Shown.Blocked != 0 || row.All.Blocked != 5*ms {
 		t.Errorf("shown %+v, all %+v", row.Shown, row.All)
 	}
@@ -180,7 +180,7 @@ func TestOwnCodeOfAUser(t *testing.T) {
 		if err := b.Wait(&w); err != nil {
 			t.Fatal(err)
 		}
-		s := reported(t, b).Sections[0]
+		s := reported(t, b).Table
 		if got := s.Rows[0].Key; got[0] != test.row || got[1] != test.entry || s.OwnHint != test.hint {
 			t.Errorf("--own %q: %q, hint %q, want %q of %q, hint %q", test.own, got, s.OwnHint, test.row, test.entry, test.hint)
 		}

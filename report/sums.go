@@ -19,7 +19,7 @@ type groupSums struct {
 	idleTime  time.Duration
 	idleKnown bool
 
-	causes       causes // nil: none is known
+	causes       causes
 	moved        moved
 	libraryMoved moved
 	callers      shares[string]
@@ -64,7 +64,7 @@ func (g *groupSums) addFinished(s scale, w *wait.Wait) {
 	}
 	timeout := w.Outcome == wait.OutcomeTimeout
 	exact := !w.StartedBefore
-	g.causes = g.causes.add(w)
+	g.causes.add(w)
 	p := partsOf(w)
 	if w.Idle >= 0 {
 		g.idleKnown = true
@@ -129,7 +129,7 @@ func sumOfGroups(all []*groupSums) *groupSums {
 		}
 		sum.idleTime += g.idleTime
 		sum.idleKnown = sum.idleKnown || g.idleKnown
-		sum.causes = sum.causes.plus(g.causes)
+		sum.causes.merge(g.causes)
 		sum.moved = sum.moved.plus(g.moved)
 		sum.libraryMoved = sum.libraryMoved.plus(g.libraryMoved)
 		sum.callers.merge(&g.callers)

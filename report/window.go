@@ -11,11 +11,11 @@ import (
 // are added by one goroutine; once it is sealed it does not change any more and
 // can be read by all.
 type window struct {
-	number   int64         // its start, in windows since the Unix epoch
-	sections []sectionSums // one for each section of the report
-	events   []*events     // by the number of their recording; nil: nothing was said
-	notes    []noteSums    // by the number of their note
-	finder   Finder        // nil: nobody draws conclusions
+	number int64 // its start, in windows since the Unix epoch
+	table  tableSums
+	events []*events  // by the number of their recording; nil: nothing was said
+	notes  []noteSums // by the number of their note
+	finder Finder     // nil: nobody draws conclusions
 }
 
 // of finds the events of a recording by its number.
@@ -39,13 +39,11 @@ func sumOfWindows(all []*window) *window {
 		return all[0]
 	}
 	sum := &window{number: all[0].number}
-	for i := range all[0].sections {
-		var same []*sectionSums
-		for _, w := range all {
-			same = append(same, &w.sections[i])
-		}
-		sum.sections = append(sum.sections, sumOfSections(same))
+	var tables []*tableSums
+	for _, w := range all {
+		tables = append(tables, &w.table)
 	}
+	sum.table = sumOfTables(tables)
 	if all[0].finder != nil {
 		sum.finder = all[0].finder.Empty()
 	}
@@ -65,7 +63,7 @@ func sumOfWindows(all []*window) *window {
 type windows struct {
 	options   Options
 	scale     scale
-	sections  []*section
+	table     *table
 	recording int     // the number of the current one
 	current   *window // nil: nothing came since the last was sealed
 
@@ -95,9 +93,7 @@ func (ws *windows) Wait(w *wait.Wait) error {
 			return err
 		}
 	}
-	for i, s := range ws.sections {
-		current.sections[i].add(w, s.groups.number(w), ws.scale, ws.options.FDs)
-	}
+	current.table.add(w, ws.table.groups.number(w), ws.scale, ws.options.FDs)
 	return nil
 }
 
@@ -128,7 +124,7 @@ func (ws *windows) enter(moment int64) *window {
 		ws.seal()
 	}
 	if ws.current == nil {
-		ws.current = &window{number: number, sections: make([]sectionSums, len(ws.sections))}
+		ws.current = &window{number: number}
 		if ws.options.Finder != nil {
 			ws.current.finder = ws.options.Finder.Empty()
 		}
@@ -165,13 +161,4 @@ func withPast(past *window, recent []*window) []*window {
 		return recent
 	}
 	return append([]*window{past}, recent...)
-}
-
-// groups are those of each section so far, by their number.
-func (ws *windows) groups() [][]group {
-	var lists [][]group
-	for _, s := range ws.sections {
-		lists = append(lists, s.groups.list)
-	}
-	return lists
 }

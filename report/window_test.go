@@ -141,7 +141,7 @@ func TestWindowsAddUp(t *testing.T) {
 				}
 			}
 			want, got := reported(t, single), reported(t, windowed)
-			if len(want.Findings) == 0 || want.Totals.All.Waits == 0 {
+			if len(want.Findings) == 0 || want.Table.Totals.All.Waits == 0 {
 				t.Fatalf("a stream with nothing in it: %+v", want)
 			}
 			compare(t, got, want)
@@ -171,7 +171,7 @@ func TestEachWindow(t *testing.T) {
 	}
 	var got []string
 	for _, r := range windows {
-		got = append(got, fmt.Sprintf("%v to %v: %d in %.1f s", r.From.Sub(start), r.To.Sub(start), r.Totals.All.Waits, r.Events.Seconds))
+		got = append(got, fmt.Sprintf("%v to %v: %d in %.1f s", r.From.Sub(start), r.To.Sub(start), r.Table.Totals.All.Waits, r.Events.Seconds))
 		if r.Events.Truncated {
 			t.Error("a window is said to have been cut off")
 		}
@@ -182,8 +182,8 @@ func TestEachWindow(t *testing.T) {
 	}
 	for d, waits := range map[time.Duration]uint64{0: 3, ms: 3, time.Second: 3, 2 * time.Second: 3, 2500 * ms: 4, time.Minute: 6} {
 		last, err := b.Last(d)
-		if err != nil || last.Totals.All.Waits != waits {
-			t.Errorf("in the last %v: %+v, %v, want %d waits", d, last.Totals.All, err, waits)
+		if err != nil || last.Table.Totals.All.Waits != waits {
+			t.Errorf("in the last %v: %+v, %v, want %d waits", d, last.Table.Totals.All, err, waits)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestNothingCame(t *testing.T) {
 	if err != nil || last != nil {
 		t.Errorf("the last second %+v, %v", last, err)
 	}
-	if r := reported(t, b); r.Totals.All.Waits != 0 || len(r.Sections) != 1 {
+	if r := reported(t, b); r.Table.Totals.All.Waits != 0 {
 		t.Errorf("all %+v", r)
 	}
 }
@@ -238,10 +238,10 @@ func TestReportsBesideWaits(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if r.Totals.All.Waits < before {
-				return fmt.Errorf("%d waits after %d", r.Totals.All.Waits, before)
+			if r.Table.Totals.All.Waits < before {
+				return fmt.Errorf("%d waits after %d", r.Table.Totals.All.Waits, before)
 			}
-			before = r.Totals.All.Waits
+			before = r.Table.Totals.All.Waits
 			return nil
 		}),
 		read("windows", func() error { _, err := b.Windows(); return err }),
@@ -330,7 +330,7 @@ func TestStages(t *testing.T) {
 		record{wait: &w}.add(t, b)
 	}
 	r := reported(t, b)
-	if rows := r.Sections[0].Rows; len(rows) != 1 || rows[0].Key[0] != "6" || rows[0].All.Waits != 1 {
+	if rows := r.Table.Rows; len(rows) != 1 || rows[0].Key[0] != "6" || rows[0].All.Waits != 1 {
 		t.Errorf("rows %+v", rows)
 	}
 	if seen := r.Findings[0].Numbers; seen["waits"] != 3 || seen["explained"] != 2 {

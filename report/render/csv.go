@@ -3,7 +3,6 @@ package render
 import (
 	"encoding/csv"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 )
 
 // renderCSV writes one header and one line a row, as RFC 4180 has it: the keys
-// of all sections, then the measures of JSON, in nanoseconds. What was not
+// of the table, then the measures of JSON, in nanoseconds. What was not
 // measured is empty.
 //
 // A spreadsheet takes a text that begins with = + - or @ for a formula,
@@ -20,10 +19,9 @@ import (
 // Programs that need the text as it is read JSON.
 func renderCSV(w io.Writer, r *report.Report, o Options) error {
 	out := csv.NewWriter(w)
-	keys := keyNames(r)
 	var head []string
-	for _, k := range keys {
-		head = append(head, string(k))
+	for _, key := range r.Table.By {
+		head = append(head, string(key.Name))
 	}
 	measures := report.Measures()
 	for _, m := range measures {
@@ -32,41 +30,21 @@ func renderCSV(w io.Writer, r *report.Report, o Options) error {
 	if err := out.Write(head); err != nil {
 		return err
 	}
-	for i := range r.Sections {
-		s := &r.Sections[i]
-		for _, row := range programRows(s, o) {
-			if err := out.Write(csvRow(s, row, keys, measures)); err != nil {
-				return err
-			}
+	for _, row := range programRows(&r.Table, o) {
+		if err := out.Write(csvRow(&r.Table, row, measures)); err != nil {
+			return err
 		}
 	}
 	out.Flush()
 	return out.Error()
 }
 
-// keyNames lists the keys of all sections, each once.
-func keyNames(r *report.Report) []report.Key {
-	var names []report.Key
-	for _, s := range r.Sections {
-		for _, k := range s.By {
-			if !slices.Contains(names, k.Name) {
-				names = append(names, k.Name)
-			}
-		}
-	}
-	return names
-}
-
-func csvRow(s *report.Section, row *report.Row, keys []report.Key, measures []report.Measure) []string {
+func csvRow(table *report.Table, row *report.Row, measures []report.Measure) []string {
 	var cells []string
-	for _, name := range keys {
-		i := slices.IndexFunc(s.By, func(k report.KeyInfo) bool { return k.Name == name })
-		switch {
-		case row.Other:
+	for i := range table.By {
+		if row.Other {
 			cells = append(cells, "(others)")
-		case i < 0:
-			cells = append(cells, "")
-		default:
+		} else {
 			cells = append(cells, csvSafe(row.Key[i]))
 		}
 	}

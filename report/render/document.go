@@ -28,13 +28,9 @@ func newDocument(r *report.Report, o Options) document {
 		remarks:  remarks(r),
 		findings: r.Findings,
 	}
-	for i := range r.Sections {
-		s := &r.Sections[i]
-		if len(s.Rows) > 0 {
-			d.grids = append(d.grids, newGrids(r, s, o)...)
-		}
-	}
-	if len(d.grids) == 0 {
+	if len(r.Table.Rows) > 0 {
+		d.grids = newGrids(r, o)
+	} else {
 		d.grids = []grid{{empty: "No waits.", after: unseenEnds(r)}}
 	}
 	d.footer = footer(r, d.grids)
@@ -74,11 +70,9 @@ func alerts(r *report.Report) []string {
 		lines = append(lines, "CUT OFF: the recording has no end. Below is what was written, "+
 			seconds(r.Events.Seconds)+" of it.")
 	}
-	for _, s := range r.Sections {
-		if n := len(s.Rows); n > 0 && s.Rows[n-1].Other {
-			lines = append(lines, fmt.Sprintf("TOO MANY GROUPS: after %s groups all further waits were put in one, (others). Group by less or use --filter.",
-				report.FormatCount(uint64(n-1))))
-		}
+	if n := len(r.Table.Rows); n > 0 && r.Table.Rows[n-1].Other {
+		lines = append(lines, fmt.Sprintf("TOO MANY GROUPS: after %s groups all further waits were put in one, (others). Group by less or use --filter.",
+			report.FormatCount(uint64(n-1))))
 	}
 	return lines
 }
@@ -130,7 +124,7 @@ func footer(r *report.Report, grids []grid) []string {
 }
 
 // after is what is said under a table.
-func after(r *report.Report, s *report.Section) []string {
+func after(r *report.Report, s *report.Table) []string {
 	lines := missing(r, s)
 	if n := s.Totals.StartedBefore; n > 0 {
 		of := "their times are lower bounds"
@@ -189,7 +183,7 @@ func idleLine(idle report.IdleWaits, counted bool) string {
 }
 
 // nameOf names a group by its first key, in a sentence.
-func nameOf(s *report.Section, texts []string) string {
+func nameOf(s *report.Table, texts []string) string {
 	key := 0
 	if isTitle(s, key) {
 		key++
@@ -215,7 +209,7 @@ func counted(n uint64, thing string) string {
 }
 
 // cellText is a key's text as a cell of a table.
-func cellText(s *report.Section, key int, text string) string {
+func cellText(s *report.Table, key int, text string) string {
 	switch {
 	case text == "":
 		return "(no " + strings.ToLower(s.By[key].Header) + ")"

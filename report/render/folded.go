@@ -57,18 +57,15 @@ func renderFolded(w io.Writer, r *report.Report, o Options) error {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	for i := range r.Sections {
-		s := &r.Sections[i]
-		for _, row := range programRows(s, o) {
-			if weight := v.get(&row.Shown); weight > 0 {
-				fmt.Fprintf(out, "%s %d\n", foldedFrames(s, row), weight)
-			}
+	for _, row := range programRows(&r.Table, o) {
+		if weight := v.get(&row.Shown); weight > 0 {
+			fmt.Fprintf(out, "%s %d\n", foldedFrames(&r.Table, row), weight)
 		}
 	}
 	return out.Flush()
 }
 
-func foldedFrames(s *report.Section, row *report.Row) string {
+func foldedFrames(s *report.Table, row *report.Row) string {
 	if row.Other {
 		return "(others)"
 	}

@@ -37,9 +37,10 @@ type gridRow struct {
 	notes []string // beside the first of those, or under them
 }
 
-// newGrids makes the tables of a section: of the first screen one of what somebody
+// newGrids divides the table for people: of the first screen one of what somebody
 // waits for and one of the background.
-func newGrids(r *report.Report, s *report.Section, o Options) []grid {
+func newGrids(r *report.Report, o Options) []grid {
+	s := &r.Table
 	rows := shownRows(s.Rows)
 	if len(rows) == 0 {
 		return []grid{{title: s.Title, empty: emptyText(r, s), after: after(r, s)}}
@@ -57,7 +58,7 @@ func newGrids(r *report.Report, s *report.Section, o Options) []grid {
 	return grids
 }
 
-// block is some rows of a section that are a table of their own.
+// block is some rows that are shown as a table of their own.
 type block struct {
 	title string
 	rows  []*report.Row
@@ -72,8 +73,8 @@ const (
 )
 
 // divide makes blocks of the first screen, and a line of what is in none of them. A
-// section that was asked for stays whole.
-func divide(s *report.Section, rows []*report.Row) ([]block, string) {
+// table that was asked for stays whole.
+func divide(s *report.Table, rows []*report.Row) ([]block, string) {
 	whole := []block{{s.Title, rows}}
 	if !s.Screen {
 		return whole, ""
@@ -123,7 +124,7 @@ func worthARow(rows []*report.Row) int {
 	return n
 }
 
-func newGrid(s *report.Section, b block, o Options) grid {
+func newGrid(s *report.Table, b block, o Options) grid {
 	limit := o.Top
 	if limit == 0 {
 		limit = worthARow(b.rows)
@@ -161,7 +162,7 @@ func shownRows(rows []*report.Row) []*report.Row {
 	return shown
 }
 
-func emptyText(r *report.Report, s *report.Section) string {
+func emptyText(r *report.Report, s *report.Table) string {
 	switch {
 	case s.Totals.All.Waits == 0 && s.Totals.Open == 0:
 		return "No waits."
@@ -181,9 +182,9 @@ func padded(n int, first string) []string {
 	return cells
 }
 
-// keyColumns lists the columns for the keys of a section. Long keys stand
+// keyColumns lists the columns for the keys of a table. Long keys stand
 // below their row if there is another key to stand in it.
-func keyColumns(s *report.Section) []column {
+func keyColumns(s *report.Table) []column {
 	var columns []column
 	for i, key := range s.By {
 		if isBelow(s, i) || isTitle(s, i) {
@@ -195,17 +196,17 @@ func keyColumns(s *report.Section) []column {
 }
 
 // isTitle tells whether a key's text is told by the title of the table.
-func isTitle(s *report.Section, key int) bool {
+func isTitle(s *report.Table, key int) bool {
 	return s.Screen && s.By[key].Name == report.KeyFor
 }
 
 // isBelow tells whether a key's text stands below its row: a long one does,
 // unless it is the first.
-func isBelow(s *report.Section, key int) bool {
+func isBelow(s *report.Table, key int) bool {
 	return key > 0 && s.By[key].Long
 }
 
-func keyCells(s *report.Section, row *report.Row) (cells, below []string) {
+func keyCells(s *report.Table, row *report.Row) (cells, below []string) {
 	for i, key := range s.By {
 		text := row.Key[i]
 		switch {
@@ -287,7 +288,7 @@ func frames(stack *wait.Stack) []string {
 // unsplit is the head of what could not be attributed.
 const unsplit = "unsplit"
 
-// sheet writes the numbers of a section's rows, all in the same units.
+// sheet writes the numbers of a table's rows, all in the same units.
 type sheet struct {
 	totals *report.Numbers
 	time   timeUnit // of percentiles
@@ -339,7 +340,7 @@ type numberColumn struct {
 	isSum bool
 }
 
-func newSheet(s *report.Section, rows []*report.Row) *sheet {
+func newSheet(s *report.Table, rows []*report.Row) *sheet {
 	sh := &sheet{totals: &s.Totals.Shown, sum: unitFor(s.Totals.Shown.Total)}
 	var largest time.Duration
 	for _, row := range rows {

@@ -83,13 +83,10 @@ func renderJSON(w io.Writer, r *report.Report, o Options) error {
 	out.WriteString(",\n \"rows\": [")
 	separator := "\n  "
 	measures := report.Measures()
-	for i := range r.Sections {
-		s := &r.Sections[i]
-		for _, row := range programRows(s, o) {
-			out.WriteString(separator)
-			out.Write(jsonRow(s, row, measures))
-			separator = ",\n  "
-		}
+	for _, row := range programRows(&r.Table, o) {
+		out.WriteString(separator)
+		out.Write(jsonRow(&r.Table, row, measures))
+		separator = ",\n  "
 	}
 	out.WriteByte(']')
 	findings := []jsonFinding{}
@@ -175,7 +172,7 @@ func rounded(percent float64) *float64 {
 
 // programRows gives the rows that a program is shown: all, unless a limit was
 // asked for.
-func programRows(s *report.Section, o Options) []*report.Row {
+func programRows(s *report.Table, o Options) []*report.Row {
 	if o.Top > 0 {
 		return s.Rows[:min(len(s.Rows), o.Top)]
 	}
@@ -186,7 +183,7 @@ func jsonTotals(r *report.Report) json.RawMessage {
 	o := object{}
 	for _, m := range report.Measures() {
 		if m.InTotals {
-			o.measure(m, &r.Totals)
+			o.measure(m, &r.Table.Totals)
 		}
 	}
 	o.field("lost", r.Events.Lost)
@@ -195,7 +192,7 @@ func jsonTotals(r *report.Report) json.RawMessage {
 }
 
 // jsonRow writes one row: its key and the table of measures.
-func jsonRow(s *report.Section, row *report.Row, measures []report.Measure) json.RawMessage {
+func jsonRow(s *report.Table, row *report.Row, measures []report.Measure) json.RawMessage {
 	key := object{}
 	for i, k := range s.By {
 		text := row.Key[i]

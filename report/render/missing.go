@@ -11,8 +11,8 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// missing says what some waits of a section lack, how many do, and why.
-func missing(r *report.Report, s *report.Section) []string {
+// missing says what some waits lack, how many do, and why.
+func missing(r *report.Report, s *report.Table) []string {
 	n := &s.Totals.Shown
 	noPoller := n.NoPoller
 	if !slices.ContainsFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyPoller }) {
@@ -51,7 +51,7 @@ var columnNames = map[wait.Part]string{wait.PartBlocked: "others"}
 
 // ownerless says what it means that waits have no entry where they are grouped by
 // it.
-func ownerless(s *report.Section) string {
+func ownerless(s *report.Table) string {
 	key := slices.IndexFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyEntry })
 	if key < 0 {
 		return ""
@@ -66,7 +66,7 @@ func ownerless(s *report.Section) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: %s in goroutines of libraries, with no function of the program's own on the stack. "+
-		"Whom they served is seen in mode all: explain tells it", cellText(s, key, ""), counted(waits, "wait"))
+		"Whom they served is seen in mode all", cellText(s, key, ""), counted(waits, "wait"))
 }
 
 // unseenEnds says that waits are missing altogether, if they are.

@@ -18,7 +18,7 @@ const littlePart = 10
 
 // notes say what else is known of a row that has a line: how it waited, who kept it
 // waiting and who called it.
-func notes(s *report.Section, row *report.Row) []string {
+func notes(s *report.Table, row *report.Row) []string {
 	if row.Other || !slices.ContainsFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyLine }) {
 		return nil
 	}

@@ -17,24 +17,16 @@ func renderOpen(w io.Writer, r *report.Report, o Options) error {
 	if limit == 0 {
 		limit = rowsForPeople
 	}
-	for i := range r.Sections {
-		s := &r.Sections[i]
-		if i > 0 {
-			t.line("")
-		}
-		if s.Totals.Open == 0 {
-			t.line("No waiting goroutine to show.")
-			continue
-		}
-		if err := t.table(openGrid(s, limit)); err != nil {
-			return fmt.Errorf("writing table: %w", err)
-		}
+	if r.Table.Totals.Open == 0 {
+		t.line("No waiting goroutine to show.")
+	} else if err := t.table(openGrid(&r.Table, limit)); err != nil {
+		return fmt.Errorf("writing table: %w", err)
 	}
 	_, err := w.Write(t.out.Bytes())
 	return err
 }
 
-func openGrid(s *report.Section, limit int) grid {
+func openGrid(s *report.Table, limit int) grid {
 	g := grid{columns: []column{{head: "COUNT"}}}
 	g.columns = append(g.columns, keyColumns(s)...)
 	keys := len(g.columns) - 1

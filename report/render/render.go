@@ -20,7 +20,7 @@ type Options struct {
 	Width int
 	// Color allows escape sequences for colours.
 	Color bool
-	// Top is how many rows of each section are shown, the others being added
+	// Top is how many rows of a table are shown, the others being added
 	// up in one. 0 is the format's own choice: 20 for people, all for
 	// programs. Less than 0 means all.
 	Top int

@@ -84,7 +84,7 @@ func TestJSONSums(t *testing.T) {
 		if err := json.Unmarshal(rendered(t, r, "json", render.Options{}), &got); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if want := len(r.Sections[0].Rows); len(got.Rows) != want {
+		if want := len(r.Table.Rows); len(got.Rows) != want {
 			t.Errorf("%s: %d rows, want %d", name, len(got.Rows), want)
 		}
 		rows := []map[string]float64{numbers(got.Totals)}

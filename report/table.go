@@ -8,7 +8,7 @@ import (
 )
 
 // Section is one table of a report.
-type Section struct {
+type Table struct {
 	// Title is what the table is about; empty if it is what was asked for
 	// with [Options.By].
 	Title string
@@ -28,7 +28,7 @@ type Section struct {
 	OwnHint string
 }
 
-// KeyInfo is a key of a section and how people see it.
+// KeyInfo is a key of a table and how people see it.
 type KeyInfo struct {
 	Name    Key
 	Header  string
@@ -65,16 +65,16 @@ func isNetwork(w *wait.Wait) bool {
 	return w.Op != "" || w.Reason == wait.ReasonIO
 }
 
-// section is a table while waits are added.
-type section struct {
+// table is a [Table] while waits are added.
+type table struct {
 	title  string
 	screen bool
 	groups *groups
 }
 
-// newSection makes the table by some keys; the first screen if there are none.
-func newSection(by []Key, limit int) (*section, error) {
-	s := &section{}
+// newTable makes the table by some keys; the first screen if there are none.
+func newTable(by []Key, limit int) (*table, error) {
+	s := &table{}
 	if len(by) == 0 {
 		s.title, s.screen, by = "Waited for", true, screenKeys
 	}
@@ -90,8 +90,8 @@ func newSection(by []Key, limit int) (*section, error) {
 	return s, nil
 }
 
-// sectionSums is what the waits of a section add up to in one window.
-type sectionSums struct {
+// tableSums is what the waits of a table add up to in one window.
+type tableSums struct {
 	groups []*groupSums // by the group's number; nil: no waits
 	idle   IdleWaits
 	// libraries is the waits of libraries, served those of them that waits of the
@@ -104,7 +104,7 @@ type sectionSums struct {
 }
 
 // group finds the sums of a group by its number.
-func (s *sectionSums) group(n int) *groupSums {
+func (s *tableSums) group(n int) *groupSums {
 	if n >= len(s.groups) {
 		s.groups = append(s.groups, make([]*groupSums, n+1-len(s.groups))...)
 	}
@@ -115,7 +115,7 @@ func (s *sectionSums) group(n int) *groupSums {
 }
 
 // add adds a wait of the group with that number.
-func (s *sectionSums) add(w *wait.Wait, group int, sc scale, fds bool) {
+func (s *tableSums) add(w *wait.Wait, group int, sc scale, fds bool) {
 	g := s.group(group)
 	if w.Idle != 0 {
 		s.idle.count(w)
@@ -137,7 +137,7 @@ func (s *sectionSums) add(w *wait.Wait, group int, sc scale, fds bool) {
 }
 
 // countLibraries counts the waits of libraries apart.
-func (s *sectionSums) countLibraries(w *wait.Wait) {
+func (s *tableSums) countLibraries(w *wait.Wait) {
 	if w.Explanation == nil {
 		return
 	}
@@ -153,16 +153,16 @@ func plusServed(a, b wait.Served) wait.Served {
 
 // apart is the waits of libraries that no wait of the program was explained by.
 // One can be explained in a later window than it is in.
-func (s *sectionSums) apart() wait.Served {
+func (s *tableSums) apart() wait.Served {
 	if s.served.Waits >= s.libraries.Waits {
 		return wait.Served{}
 	}
 	return wait.Served{Waits: s.libraries.Waits - s.served.Waits, Time: max(0, s.libraries.Time-s.served.Time)}
 }
 
-// sumOfSections returns what all add up to, which stay as they are.
-func sumOfSections(all []*sectionSums) sectionSums {
-	var sum sectionSums
+// sumOfTables returns what all add up to, which stay as they are.
+func sumOfTables(all []*tableSums) tableSums {
+	var sum tableSums
 	longest := 0
 	for _, s := range all {
 		longest = max(longest, len(s.groups))
@@ -240,8 +240,8 @@ func (i IdleWaits) plus(other IdleWaits) IdleWaits {
 
 // build makes the table of a window's sums. The list of groups is at least as
 // long as that of their sums.
-func (s *section) build(sums *sectionSums, groups []group, sealed *sealed, scratch *Distribution) Section {
-	built := Section{Title: s.title, Screen: s.screen, Idle: sums.idle, Totals: NoWaits()}
+func (s *table) build(sums *tableSums, groups []group, sealed *sealed, scratch *Distribution) Table {
+	built := Table{Title: s.title, Screen: s.screen, Idle: sums.idle, Totals: NoWaits()}
 	built.Open = OpenWaits{Count: sums.open, Oldest: sums.oldest}
 	for _, key := range s.groups.keys {
 		built.By = append(built.By, KeyInfo{Name: Key(key.Key), Header: key.Header, Numeric: key.Numeric(), Long: key.Long})
@@ -273,7 +273,7 @@ const littleShare = 20
 
 // ofLibraries tells whether hardly any wait is the program's own, so that those of
 // libraries are all that there is to see.
-func (s *sectionSums) ofLibraries() bool {
+func (s *tableSums) ofLibraries() bool {
 	var program, library time.Duration
 	for _, g := range s.groups {
 		if g != nil {
