@@ -2,6 +2,7 @@ package truth_test
 
 import (
 	"fmt"
+	"go/version"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,11 +14,48 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// wakers is what was recorded of a command of the program "wakers": the waits of
-// the goroutine that it names, and what it said.
-func wakers(t *testing.T, command ...string) ([]wait.Wait, testprogram.Result, *recording) {
+// wakersTest records a command of the program "wakers" at a path and judges what
+// it finds; parents tells whether the program's Go knows who started a goroutine.
+type wakersTest struct {
+	name string
+	run  func(t *testing.T, path string, parents bool)
+}
+
+var wakersTests = []wakersTest{
+	{"who ends a wait, from where", whoEndsAWait},
+	{"one that starts later", aWakerThatStartsLater},
+	{"timers", timersOnGoroutines},
+	{"time preempted", timePreempted},
+}
+
+func TestWakers(t *testing.T) {
+	path := build(t, "wakers")
+	for _, test := range wakersTests {
+		t.Run(test.name, func(t *testing.T) { test.run(t, path, true) })
+	}
+}
+
+// TestWakersOfReleases does the same to programs built by other releases of Go.
+func TestWakersOfReleases(t *testing.T) {
+	for _, release := range testprogram.Releases(t) {
+		t.Run(release, func(t *testing.T) {
+			path, err := testprogram.Build{Go: release}.Program(t.Context(), "wakers", t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			parents := version.Compare(release, "go1.21") >= 0
+			for _, test := range wakersTests {
+				t.Run(test.name, func(t *testing.T) { test.run(t, path, parents) })
+			}
+		})
+	}
+}
+
+// wakers is what was recorded of a command of the program: the waits of the
+// goroutine that it names, and what it said.
+func wakers(t *testing.T, path string, command ...string) ([]wait.Wait, testprogram.Result, *recording) {
 	t.Helper()
-	program := start(t, build(t, "wakers"))
+	program := start(t, path)
 	defer program.Close()
 	r, did := record(t, program, wait.ModeAll, command)
 	var waits []wait.Wait
@@ -41,12 +79,16 @@ func number(t *testing.T, text string) uint64 {
 	return n
 }
 
-func TestWhoEndsAWaitAndWhoStartedTheGoroutine(t *testing.T) {
-	waits, did, _ := wakers(t, "send")
+func whoEndsAWait(t *testing.T, path string, parents bool) {
+	waits, did, _ := wakers(t, path, "send")
+	parent := did["parent"]
+	if !parents {
+		parent = "0"
+	}
 	lines := make(map[string]uint64)
 	for _, w := range waits {
-		if line(w.CreatorLine) != did["creator_line"] || fmt.Sprint(w.ParentGoid) != did["parent"] {
-			t.Errorf("started at %s by %d, want line %s by %s", w.CreatorLine, w.ParentGoid, did["creator_line"], did["parent"])
+		if line(w.CreatorLine) != did["creator_line"] || fmt.Sprint(w.ParentGoid) != parent {
+			t.Errorf("started at %s by %d, want line %s by %s", w.CreatorLine, w.ParentGoid, did["creator_line"], parent)
 		}
 		if w.Reason != "chan receive" {
 			continue
@@ -66,16 +108,20 @@ func TestWhoEndsAWaitAndWhoStartedTheGoroutine(t *testing.T) {
 	}
 }
 
-func TestAWakerThatStartsLater(t *testing.T) {
-	waits, did, _ := wakers(t, "late")
+func aWakerThatStartsLater(t *testing.T, path string, parents bool) {
+	waits, did, _ := wakers(t, path, "late")
+	parent := did["parent"]
+	if !parents {
+		parent = "0"
+	}
 	late := uint64(0)
 	for _, w := range waits {
 		if w.WakerStarted == wait.Unmeasured {
 			continue
 		}
 		late++
-		if w.WakerStarted <= 0 || w.WakerStarted > w.Blocked || fmt.Sprint(w.WakerParentGoid) != did["parent"] {
-			t.Errorf("the waker started after %v of %v, by %d; want that within, by %s", w.WakerStarted, w.Blocked, w.WakerParentGoid, did["parent"])
+		if w.WakerStarted <= 0 || w.WakerStarted > w.Blocked || fmt.Sprint(w.WakerParentGoid) != parent {
+			t.Errorf("the waker started after %v of %v, by %d; want that within, by %s", w.WakerStarted, w.Blocked, w.WakerParentGoid, parent)
 		}
 	}
 	if late != number(t, did["rounds"]) {
@@ -83,9 +129,11 @@ func TestAWakerThatStartsLater(t *testing.T) {
 	}
 }
 
-func TestTimersThatRunOnAGoroutineAreTimers(t *testing.T) {
+// timersOnGoroutines: that a deadline of a context is told by a goroutine does not
+// make it less of a timer.
+func timersOnGoroutines(t *testing.T, path string, _ bool) {
 	for _, command := range []string{"deadline", "channel"} {
-		waits, _, _ := wakers(t, command)
+		waits, _, _ := wakers(t, path, command)
 		ended := 0
 		for _, w := range waits {
 			if w.Total > 15*time.Millisecond {
@@ -101,11 +149,11 @@ func TestTimersThatRunOnAGoroutineAreTimers(t *testing.T) {
 	}
 }
 
-// What a goroutine that computes lost to others is in its own next wait, and in
-// that which it ends.
-func TestTimeThatAWakerWasPreempted(t *testing.T) {
+// timePreempted: what a goroutine that computes lost to others is in its own next
+// wait, and in that which it ends.
+func timePreempted(t *testing.T, path string, _ bool) {
 	file := filepath.Join(t.TempDir(), "trace")
-	waits, did, r := wakers(t, "busy", "10", file)
+	waits, did, r := wakers(t, path, "busy", "10", file)
 	trace, err := truth.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
