@@ -323,10 +323,14 @@ static __always_inline int is_waiting(struct wait_config *c, __u64 g)
 static __always_inline void hands_on(struct wait_config *c, __u64 waker, __u64 g)
 {
 	__u64 key = key_of(c->process, waker), sp = user_u64(g + c->g_sched_sp);
-	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key), *other;
 	struct handoff_record r = {.header = {RECORD_HANDOFF, c->process}};
 
-	if (!slot || !slot->polled_ns || slot->goid != user_u64(waker + c->g_goid) || waiting(c, g))
+	if (!slot || !slot->polled_ns || slot->goid != user_u64(waker + c->g_goid))
+		return;
+	key = key_of(c->process, g);
+	other = bpf_map_lookup_elem(&slots, &key);
+	if (other && other->open)
 		return;
 	r.waker_goid = slot->goid;
 	r.waker_polled_ns = slot->polled_ns;

@@ -18,19 +18,20 @@ const handoffProgram = bpf.WaitsProgIoHandoff
 
 // The probe of handoffs is in runtime.ready, which a program that passes work
 // through channels may call millions of times a second, while mode io promises
-// to cost little whatever a program does. So it is taken out of a program when it
-// costs more than a share of the program's CPU time, of which the default of
-// --max-overhead is two and a half times as much, and put back later to see
-// whether that has changed.
+// to cost little whatever a program does. So the probe is taken out of a program
+// when it costs more than a share of the program's CPU time, which is less than
+// half the default of --max-overhead, and stays out until it is within that share
+// again.
 const (
-	// handoffInterval is how often the cost is looked at.
+	// handoffInterval is how often the cost is looked at, and handoffWindow how long
+	// it is added up.
 	handoffInterval = 100 * time.Millisecond
+	handoffWindow   = time.Second
 	// handoffShare is what it may cost of the CPU time of the program, and
-	// handoffFloor what it may cost of one processor in any case.
+	// handoffFloor what it may cost in a window in any case.
 	handoffShare = 0.02
-	handoffFloor = 0.01
-	// handoffPause is how long it is out, at first and at most: each time that it
-	// has to be taken out again the pause is twice as long.
+	handoffFloor = handoffWindow / 100
+	// handoffPause and handoffMaxPause bound how long the probe is out.
 	handoffPause    = time.Second
 	handoffMaxPause = time.Minute
 )
@@ -50,41 +51,44 @@ type handoffWatch struct {
 	// made runnable before that is not known.
 	since atomic.Int64
 
-	paused  *attachedUprobe // it is out for a while; nil: it is in, or not wanted
-	until   time.Time       // then
-	pause   time.Duration   // the last one
-	counted handoffCost     // at the last look
+	paused *attachedUprobe // it is out for a while; nil: it is in, or not wanted
+	until  time.Time       // then
+	window handoffUse      // what the process had used when the window began
 }
 
-// handoffCost is what a process had used at a moment.
-type handoffCost struct {
+// handoffUse is what a process has used up to a moment.
+type handoffUse struct {
 	at   time.Time
 	hits uint64
-	cpu  time.Duration // wait.Unmeasured if not known
+	cpu  time.Duration
 }
 
 // attached notes that uprobes were put in.
 func (h *handoffWatch) attached(added []attachedUprobe) {
 	if slices.ContainsFunc(added, attachedUprobe.isHandoff) {
 		h.since.Store(monotonicNow())
-		h.paused, h.counted = nil, handoffCost{}
+		h.paused, h.window = nil, handoffUse{}
 	}
 }
 
 func (u attachedUprobe) isHandoff() bool { return u.program == handoffProgram }
 
-// tooMuch tells whether the probe costs more than it may since the last look.
-func (h *handoffWatch) tooMuch(now handoffCost, price wait.Price) bool {
-	before := h.counted
-	h.counted = now
-	if before.at.IsZero() {
-		return false
+// pauseAt is for how long the probe has to be out so that it is within its share,
+// by what the process has used now; 0 if it is.
+func (h *handoffWatch) pauseAt(now handoffUse, price wait.Price) time.Duration {
+	began := h.window
+	passed := now.at.Sub(began.at)
+	if passed >= handoffWindow {
+		h.window = now
 	}
-	cost := float64(now.hits-before.hits) * float64(price.Trap+price.Uprobe)
-	if cost <= handoffFloor*float64(now.at.Sub(before.at)) {
-		return false
+	cost := time.Duration(now.hits-began.hits) * (price.Trap + price.Uprobe)
+	allowed := time.Duration(handoffShare * float64(now.cpu-began.cpu))
+	if began.at.IsZero() || cost <= max(handoffFloor, allowed) {
+		return 0
 	}
-	return now.cpu == wait.Unmeasured || before.cpu == wait.Unmeasured || cost > handoffShare*float64(now.cpu-before.cpu)
+	// In this time the program's share is as much as the probe has cost.
+	fair := time.Duration(float64(passed) * float64(cost) / float64(max(allowed, 1)))
+	return min(max(fair-passed, handoffPause), handoffMaxPause)
 }
 
 // watchHandoffs takes the probe of handoffs out of processes in which it costs
@@ -117,43 +121,32 @@ func (r *Recorder) watchHandoffsOf(t *traced, now time.Time) (*wait.Event, error
 	at := slices.IndexFunc(t.uprobes, attachedUprobe.isHandoff)
 	switch {
 	case at >= 0:
-		used, err := r.handoffCost(t, now)
-		if err != nil || !h.tooMuch(used, r.price) {
+		c, err := r.machine.counts(t.number)
+		if err != nil {
 			return nil, err
 		}
-		return t.pauseHandoffs(at, now)
+		cpu, err := t.target.Process.CPUTime()
+		if err != nil {
+			return nil, nil // it ends
+		}
+		used := handoffUse{at: now, hits: c[bpf.WaitsCounterHITS_HANDOFF], cpu: cpu}
+		if pause := h.pauseAt(used, r.price); pause > 0 {
+			return t.pauseHandoffs(at, now, pause)
+		}
 	case h.paused != nil && !t.over && !t.mode.everyPark && now.After(h.until):
 		return t.resumeHandoffs(r.machine, now), nil
 	}
 	return nil, nil
 }
 
-// handoffCost is what the process has used so far.
-func (r *Recorder) handoffCost(t *traced, now time.Time) (handoffCost, error) {
-	c, err := r.machine.counts(t.number)
-	if err != nil {
-		return handoffCost{}, err
-	}
-	used := handoffCost{at: now, hits: c[bpf.WaitsCounterHITS_HANDOFF], cpu: wait.Unmeasured}
-	if cpu, err := t.target.Process.CPUTime(); err == nil {
-		used.cpu = cpu
-	}
-	return used, nil
-}
-
 // pauseHandoffs takes out the probe, which is the uprobe at an index. The caller
 // holds probing.
-func (t *traced) pauseHandoffs(at int, now time.Time) (*wait.Event, error) {
-	h, out := &t.handoffs, t.uprobes[at]
+func (t *traced) pauseHandoffs(at int, now time.Time, pause time.Duration) (*wait.Event, error) {
+	out := t.uprobes[at]
 	t.uprobes = slices.Delete(t.uprobes, at, at+1)
-	if in := time.Duration(monotonicNow() - h.since.Load()); in > h.pause {
-		h.pause = 0 // it was fine for as long as it was out
-	}
-	h.pause = min(max(2*h.pause, handoffPause), handoffMaxPause)
-	h.paused, h.until = &out, now.Add(h.pause)
-	note := fmt.Sprintf("handoffs are not recorded for %v: to record them would cost the program more than %g %% of its CPU time",
-		h.pause, 100*handoffShare)
-	return t.event(wait.EventHandoffs, 1, h.pause, note, &wait.HandoffChange{}), closeUprobes([]attachedUprobe{out})
+	t.handoffs.paused, t.handoffs.until = &out, now.Add(pause)
+	note := fmt.Sprintf("handoffs are not recorded for a while: that would cost the program more than %g %% of its CPU time", 100*handoffShare)
+	return t.event(wait.EventHandoffs, 1, pause, note, &wait.HandoffChange{}), closeUprobes([]attachedUprobe{out})
 }
 
 // resumeHandoffs puts the probe back; if the program does not take it, since it
@@ -165,7 +158,7 @@ func (t *traced) resumeHandoffs(machine *machine, now time.Time) *wait.Event {
 		err = t.putIn(machine, exe, h.paused)
 	}
 	if err != nil {
-		h.until = now.Add(h.pause)
+		h.until = now.Add(handoffPause)
 		return nil
 	}
 	t.uprobes = append(t.uprobes, *h.paused)

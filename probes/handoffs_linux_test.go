@@ -59,6 +59,9 @@ func TestAnHTTPClientsReaderHandsOnToTheCaller(t *testing.T) {
 	}
 	toCaller := 0
 	for _, w := range all.handoffs() {
+		if w.Reason == wait.ReasonIO {
+			t.Errorf("a wait in the netpoller was ended by goroutine %d: that is no handoff", w.WakerGoid)
+		}
 		if w.Stack == nil || !strings.HasSuffix(w.Stack.Line, "handoffs/main.go:"+did["line"]) {
 			continue
 		}
