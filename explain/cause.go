@@ -24,19 +24,10 @@ type causes struct {
 	// dropped counts the causes that lost their peer and line, as there were too
 	// many different ones.
 	dropped uint64
-	// reached remembers what through said.
-	reached map[reach]causeID
-}
-
-// reach is a cause, and the stack of the program's own code that it was reached
-// through.
-type reach struct {
-	cause causeID
-	own   *wait.Stack
 }
 
 func newCauses() causes {
-	c := causes{ids: make(map[wait.Cause]causeID), reached: make(map[reach]causeID)}
+	c := causes{ids: make(map[wait.Cause]causeID)}
 	c.id(wait.Cause{Kind: wait.CauseUnknown})
 	return c
 }
@@ -72,32 +63,6 @@ func lessOf(cause wait.Cause) wait.Cause {
 		cause.Peer = ""
 	default:
 		cause.Own, cause.OwnFunc = "", ""
-	}
-	return cause
-}
-
-// through is a cause as whoever waits for a goroutine sees it that reached the
-// cause with a stack of the program's own code; nil: of libraries alone.
-func (c *causes) through(own *wait.Stack, id causeID) causeID {
-	if own == nil {
-		return id
-	}
-	key := reach{id, own}
-	reached, known := c.reached[key]
-	if !known {
-		if len(c.reached) >= maxCauses {
-			clear(c.reached)
-		}
-		reached = c.id(reachedBy(c.list[id], own))
-		c.reached[key] = reached
-	}
-	return reached
-}
-
-// reachedBy is a cause as through has it.
-func reachedBy(cause wait.Cause, own *wait.Stack) wait.Cause {
-	if own != nil {
-		cause.Own, cause.OwnFunc = own.Line, own.Func
 	}
 	return cause
 }

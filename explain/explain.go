@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/internal/recent"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -31,6 +32,7 @@ type Explainer struct {
 	causes     causes
 	sched      causeID // of a wait that a goroutine ended
 	goroutines goroutines[goroutine]
+	sites      recent.Map[*wait.Stack, *site]
 	things     things
 	starters   starters
 
@@ -71,20 +73,13 @@ func (g *goroutine) remembered() *goroutine {
 // activity is a history, and what is looked up for it again and again.
 type activity struct {
 	history
-	peer    string
-	line    string // that the causes of peer are about
-	network causeID
-	netpoll causeID
-	sched   causeID
-
-	ran    lineCause // before its last wait
 	waking lineCause // when it ended another's wait
 	first  ran       // before its first wait
 
 	lately lately
 }
 
-// lineCause is the cause of running at a line, kept since most follow the same.
+// lineCause is the cause of running at a line.
 type lineCause struct {
 	line string
 	id   causeID
@@ -93,7 +88,7 @@ type lineCause struct {
 // New makes an Explainer.
 func New() *Explainer {
 	e := &Explainer{causes: newCauses(), goroutines: newGoroutines[goroutine](maxGoroutines), things: newThings()}
-	e.starters.accepting.Limit = maxAccepting
+	e.sites.Limit, e.starters.accepting.Limit = maxSites, maxAccepting
 	e.sched = e.causes.id(wait.Cause{Kind: wait.CauseSched})
 	return e
 }
@@ -194,7 +189,7 @@ func (e *Explainer) explain(w *wait.Wait, waker *goroutine) {
 		}
 	}
 	if from < to {
-		last.cause = e.running(waking, w.WakerLine, nil)
+		last.cause = e.running(waking, w.WakerLine)
 		e.pieces = last.part(time.Duration(to-from), e.sched, e.pieces)
 	}
 }
@@ -220,69 +215,52 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 
 // remember adds the wait to the history of its goroutine.
 func (e *Explainer) remember(w *wait.Wait, g *goroutine) {
-	own := w.Stack
-	if own != nil && own.Own == "" {
-		own = nil
-	}
-	line := lineOf(w)
+	at := e.at(w)
 	if g.activity == nil {
 		g.activity = new(activity)
 		g.start(w.Start, &e.causes)
-		g.first = ran{wait.Unmeasured, w.Preempted, e.running(&g.ran, line, own)}
+		g.first = ran{wait.Unmeasured, w.Preempted, at.running}
 	}
 	if w.Preempted > 0 {
-		g.add(min(g.end()+int64(w.Preempted), w.Start), e.causes.through(own, e.sched))
+		g.add(min(g.end()+int64(w.Preempted), w.Start), at.sched)
 	}
-	g.add(w.Start, e.running(&g.ran, line, own))
+	g.add(w.Start, at.running)
 	resumed := w.Start + int64(w.Total)
 	switch {
 	case w.Blocked > 0:
-		at := w.Start
+		until := w.Start
 		for _, p := range e.pieces {
-			at += int64(p.time)
-			g.add(at, e.causes.through(own, p.cause))
+			until += int64(p.time)
+			g.add(until, e.causes.through(at, p.cause))
 		}
-		g.add(resumed, e.causes.through(own, e.sched))
+		g.add(resumed, at.sched)
 	case w.Network >= 0:
-		e.aboutPeer(g.activity, w.Peer, line, own)
+		about := e.causes.waitsFor(at, w.Peer)
 		ready := w.Start + int64(w.Network)
-		g.add(ready, g.network)
+		g.add(ready, about.network)
 		if w.Netpoll >= 0 {
-			g.add(ready+int64(w.Netpoll), g.netpoll)
-			g.add(resumed, g.sched)
+			g.add(ready+int64(w.Netpoll), about.netpoll)
+			g.add(resumed, about.sched)
 		}
 	case w.Sched >= 0:
-		e.aboutPeer(g.activity, w.Peer, line, own)
-		g.add(resumed-int64(w.Sched), e.causes.id(reachedBy(wait.Cause{Kind: wait.CauseUnknown, Peer: w.Peer}, own)))
-		g.add(resumed, g.sched)
+		about := e.causes.waitsFor(at, w.Peer)
+		g.add(resumed-int64(w.Sched), about.unknown)
+		g.add(resumed, about.sched)
 	}
 	g.add(resumed, unknownCause)
 }
 
-// running is the cause of running at a line; own is the stack of a wait there,
-// if the line is the program's own. The goroutine's last one is kept in known,
-// which is nil where the goroutine is not known.
-func (e *Explainer) running(known *lineCause, line string, own *wait.Stack) causeID {
+// running is the cause of running at a line. The goroutine's last one is kept in
+// known, which is nil where the goroutine is not known.
+func (e *Explainer) running(known *lineCause, line string) causeID {
 	if known != nil && known.id != unknownCause && known.line == line {
 		return known.id
 	}
-	id := e.causes.id(reachedBy(wait.Cause{Kind: wait.CauseRunning, Line: line}, own))
+	id := e.causes.id(wait.Cause{Kind: wait.CauseRunning, Line: line})
 	if known != nil {
 		*known = lineCause{line, id}
 	}
 	return id
-}
-
-// aboutPeer fills in the causes of a wait for a peer.
-func (e *Explainer) aboutPeer(a *activity, peer, line string, own *wait.Stack) {
-	if a.network != unknownCause && a.peer == peer && a.line == line {
-		return
-	}
-	a.peer, a.line = peer, line
-	about := func(kind wait.CauseKind) causeID {
-		return e.causes.id(reachedBy(wait.Cause{Kind: kind, Peer: peer, Line: line}, own))
-	}
-	a.network, a.netpoll, a.sched = about(wait.CauseNetwork), about(wait.CauseNetpoll), about(wait.CauseSched)
 }
 
 // Stage explains the waits that pass it. It is a [wait.Sink], and hands all on to

@@ -1,6 +1,9 @@
 package explain
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // How much is remembered of one goroutine: about 2 KiB where it waited often.
 const (
@@ -91,19 +94,24 @@ func (h *history) condense() {
 	if len(h.checkpoints) == maxCheckpoints {
 		h.thin()
 	}
-	h.checkpoints = append(h.checkpoints, checkpoint{h.begin, append(sums(nil), h.sums...)})
+	n := len(h.checkpoints)
+	h.checkpoints = slices.Grow(h.checkpoints, 1)[:n+1]
+	last := &h.checkpoints[n]
+	*last = checkpoint{h.begin, append(last.sums[:0], h.sums...)}
 }
 
 // thin removes every second checkpoint of the older half, so that the latest
-// stand close to each other and the oldest far apart.
+// stand close to each other and the oldest far apart. The memory of those that are
+// removed is used again.
 func (h *history) thin() {
-	kept := h.checkpoints[:0]
-	for i, c := range h.checkpoints {
+	kept := 0
+	for i := range h.checkpoints {
 		if i >= maxCheckpoints/2 || i%2 == 1 {
-			kept = append(kept, c)
+			h.checkpoints[kept], h.checkpoints[i] = h.checkpoints[i], h.checkpoints[kept]
+			kept++
 		}
 	}
-	h.checkpoints = kept
+	h.checkpoints = h.checkpoints[:kept]
 }
 
 // add adds time to a cause. Where there are too many, it is added to one that tells
