@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/netpolltrace/netpolltrace/internal/recent"
@@ -125,7 +126,17 @@ var reasons = map[string]wait.ThingKind{
 type where struct {
 	place *place // nil where none of the functions is one
 	pool  string // of which one is used there; empty if none
+	user  site   // whose it is: the program's own code that called the library
 }
+
+// site is a line of code.
+type site struct {
+	line     string // "file:line"
+	function string
+}
+
+// siteOf is the line that tells most of a stack.
+func siteOf(stack *wait.Stack) site { return site{stack.Line, stack.Func} }
 
 // maxStacks is how many stacks a [finder] remembers at least.
 const maxStacks = 1 << 14
@@ -151,23 +162,26 @@ func (f *finder) find(stack *wait.Stack) where {
 	}
 	w, ok := f.found.Get(stack)
 	if !ok {
-		w = f.lookUp(stack.Funcs)
+		w = f.lookUp(stack)
 		f.found.Put(stack, w)
 	}
 	return w
 }
 
-// lookUp goes through the functions of a folded stack.
-func (f *finder) lookUp(functions string) where {
-	first, firstUse := len(places), len(uses)
-	for function := range strings.SplitSeq(functions, ";") {
+// lookUp goes through the functions of a stack.
+func (f *finder) lookUp(stack *wait.Stack) where {
+	first, firstUse, user := len(places), len(uses), -1
+	functions := strings.Split(stack.Funcs, separator)
+	for at, function := range functions {
 		function = plain(function)
 		if i, ok := f.rows[function]; ok {
 			first = min(first, i)
 		}
 		for i, u := range uses[:firstUse] {
 			if strings.HasPrefix(function, u.prefix) {
-				firstUse = i
+				if firstUse = i; user < 0 {
+					user = at
+				}
 				break
 			}
 		}
@@ -178,8 +192,24 @@ func (f *finder) lookUp(functions string) where {
 	}
 	if firstUse < len(uses) {
 		w.pool = uses[firstUse].pool
+		w.user = caller(stack, functions[:user])
 	}
 	return w
+}
+
+// separator stands between the frames of a stack.
+const separator = ";"
+
+// caller is the innermost of the program's own code among the outer functions of a
+// stack. Where there is none, it is the line that tells most of it.
+func caller(stack *wait.Stack, outer []string) site {
+	own, lines := strings.Split(stack.Own, separator), strings.Split(stack.Lines, separator)
+	for i := min(len(outer), len(lines)) - 1; i >= 0; i-- {
+		if slices.Contains(own, outer[i]) {
+			return site{lines[i], outer[i]}
+		}
+	}
+	return siteOf(stack)
 }
 
 // plain is the name of a function without the major version in the path of its

@@ -29,7 +29,7 @@ type pool struct {
 // usage is a wait for a peer by who had one of the pool.
 type usage struct {
 	goid       uint64
-	stack      *wait.Stack
+	user       site
 	start, end int64
 }
 
@@ -51,8 +51,8 @@ func (t *things) pool(key poolKey) *pool {
 }
 
 // use takes in a wait of who has one of the pool.
-func (p *pool) use(w *wait.Wait) {
-	u := usage{w.Goid, w.Stack, w.Start, w.Start + int64(w.Total)}
+func (p *pool) use(w *wait.Wait, user site) {
+	u := usage{w.Goid, user, w.Start, w.Start + int64(w.Total)}
 	p.uses[p.n%maxUses] = u
 	p.n++
 	for i := range p.moments[:min(p.asked, maxMoments)] {
@@ -78,38 +78,38 @@ func (p *pool) ask(at int64) int {
 	return p.most
 }
 
-// longest is where the pool was used longest in [from, to), and by how much. The
-// goroutine except does not count.
-func (p *pool) longest(from, to int64, except uint64) (at *wait.Stack, most int64) {
+// longest is who used the pool longest in [from, to), and by how much. The goroutine
+// except does not count.
+func (p *pool) longest(from, to int64, except uint64) (user site, most int64) {
 	var sums [maxUses]struct {
-		stack *wait.Stack
-		time  int64
+		user site
+		time int64
 	}
 	n := 0
 	for _, u := range p.uses[:min(p.n, maxUses)] {
 		d := min(u.end, to) - max(u.start, from)
-		if d <= 0 || u.stack == nil || u.goid == except {
+		if d <= 0 || u.goid == except {
 			continue
 		}
 		i := 0
-		for i < n && sums[i].stack.Line != u.stack.Line {
+		for i < n && sums[i].user != u.user {
 			i++
 		}
-		sums[i].stack = u.stack
+		sums[i].user = u.user
 		sums[i].time += d
 		n = max(n, i+1)
 		if sums[i].time > most {
-			at, most = sums[i].stack, sums[i].time
+			user, most = u.user, sums[i].time
 		}
 	}
-	return at, most
+	return user, most
 }
 
 // askPool fills in what is known of the pool that a wait was for. Where nobody was
 // seen to use it, as of a limit that is no pool of connections, its waker is the
 // one user that is known.
 func (t *things) askPool(thing *wait.Thing, w *wait.Wait, at *place, waker *goroutine, peer string) {
-	held(thing, w, waker)
+	t.held(thing, w, waker)
 	if at == nil {
 		thing.Name = channelPool
 		return
@@ -130,8 +130,8 @@ func (t *things) askPool(thing *wait.Thing, w *wait.Wait, at *place, waker *goro
 	thing.Peer = key.peer
 	thing.InUse = p.ask(w.Start)
 	to := w.Start + max(int64(w.Blocked), 0)
-	if stack, longest := p.longest(w.Start, to, w.WakerGoid); stack != nil && (waker == nil || longest > to-since) {
-		thing.HeldBy, thing.HeldByFunc, thing.HeldFor = stack.Line, stack.Func, key.peer
+	if user, longest := p.longest(w.Start, to, w.WakerGoid); longest > 0 && (waker == nil || longest > to-since) {
+		thing.HeldBy, thing.HeldByFunc, thing.HeldFor = user.line, user.function, key.peer
 	}
 }
 

@@ -90,7 +90,7 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 	thing := wait.Thing{Kind: kindOf(w, at.place, waker, causes)}
 	switch thing.Kind {
 	case wait.ThingLock:
-		held(&thing, w, waker)
+		t.held(&thing, w, waker)
 	case wait.ThingPool:
 		t.askPool(&thing, w, at.place, waker, peer)
 	case wait.ThingReply:
@@ -104,7 +104,7 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 	var used poolKey
 	if at.pool != "" && thing.Kind == wait.ThingReply {
 		used = poolKey{w.Process, at.pool, peer}
-		t.pool(used).use(w)
+		t.pool(used).use(w, at.user)
 	}
 	if g != nil {
 		g.lately.did(w, thing.Kind, peer, used)
@@ -229,15 +229,22 @@ func heldSince(w *wait.Wait, waker *goroutine) int64 { return max(w.Start, waker
 func madeRunnable(w *wait.Wait) int64 { return w.Start + int64(w.Blocked) }
 
 // held fills in who held what was waited for: its waker, where it waited longest
-// meanwhile, or where it was when it gave it back.
-func held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
+// meanwhile, or where it was when it gave it back. Of one of a pool it is who used it.
+func (t *things) held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
 	thing.HeldBy = w.WakerLine
 	if waker == nil || w.Blocked <= 0 {
 		return
 	}
-	if s := waker.lately.during(heldSince(w, waker), madeRunnable(w)); s.stack != nil {
-		thing.HeldBy, thing.HeldByFunc, thing.HeldFor = s.stack.Line, s.stack.Func, s.peer
+	s := waker.lately.during(heldSince(w, waker), madeRunnable(w))
+	if s.stack == nil {
+		return
 	}
+	thing.HeldFor = s.peer
+	at := siteOf(s.stack)
+	if of := t.finder.find(s.stack); of.pool != "" && thing.Kind == wait.ThingPool {
+		at = of.user
+	}
+	thing.HeldBy, thing.HeldByFunc = at.line, at.function
 }
 
 // peerOf is the peer that most of some causes are about; empty if none is.

@@ -92,6 +92,15 @@ func TestThings(t *testing.T) {
 			query(2, 0, 10*ms), export(3, 0, 11*ms), export(4, 0, 12*ms),
 			in(because("select", blocked(1, 5*ms, 12*ms, 4)), sqlConn, "a.go:1"),
 		}, wait.Thing{Kind: wait.ThingPool, Name: "database/sql", Peer: "db:5432", InUse: 3, HeldBy: "export.go:2", HeldFor: "db:5432"}},
+		{"one of a pool whose driver is the program's own code", []*wait.Wait{
+			with(query(2, 0, 10*ms), func(w *wait.Wait) {
+				w.Stack = &wait.Stack{
+					Funcs: "main.main;main.list;database/sql.(*DB).Exec;main.driver.Exec", Lines: "a.go:1;a.go:2;sql.go:3;driver.go:4",
+					Own: "main.main;main.list;main.driver.Exec", Line: "driver.go:4", Func: "main.driver.Exec",
+				}
+			}),
+			in(because("select", blocked(1, 0, 10*ms, 2)), sqlConn, "a.go:1"),
+		}, wait.Thing{Kind: wait.ThingPool, Name: "database/sql", Peer: "db:5432", InUse: 1, HeldBy: "a.go:2", HeldFor: "db:5432"}},
 		{"one of two, of which one's wait is over later", []*wait.Wait{
 			query(2, 0, 10*ms), in(because("select", blocked(1, 5*ms, 10*ms, 2)), sqlConn, "a.go:1"),
 			query(3, 0, 20*ms), in(because("select", blocked(1, 15*ms, 20*ms, 3)), sqlConn, "a.go:1"),
