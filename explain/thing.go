@@ -25,7 +25,9 @@ type stay struct {
 type lately struct {
 	stays   [keptStays]stay // a ring
 	n       int             // of all so far
-	got     int64           // when it last got a lock or one of a pool that it waited for
+	asked   int64           // when it last began to wait for a lock or for one of a pool,
+	got     int64           // and when it got it
+	from    wait.Thing      // what that was, with who had held it
 	channel *wait.Stack     // where it last waited for a channel
 	used    poolKey         // the pool that it last used one of
 	start   string          // the function that it was started with
@@ -107,7 +109,7 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 		t.pool(used).use(w, at.user)
 	}
 	if g != nil {
-		g.lately.did(w, thing.Kind, peer, used)
+		g.lately.did(w, thing, peer, used)
 		t.serve(w, &g.lately)
 	}
 	return thing
@@ -131,11 +133,11 @@ func (t *things) serve(w *wait.Wait, l *lately) {
 }
 
 // did takes in what the goroutine waited for.
-func (l *lately) did(w *wait.Wait, kind wait.ThingKind, peer string, used poolKey) {
+func (l *lately) did(w *wait.Wait, thing wait.Thing, peer string, used poolKey) {
 	end := w.Start + int64(w.Total)
-	switch kind {
+	switch thing.Kind {
 	case wait.ThingLock, wait.ThingPool:
-		l.got = end
+		l.asked, l.got, l.from = w.Start, end, thing
 	case wait.ThingChannel:
 		l.channel = w.Stack
 	}
@@ -229,13 +231,19 @@ func heldSince(w *wait.Wait, waker *goroutine) int64 { return max(w.Start, waker
 func madeRunnable(w *wait.Wait) int64 { return w.Start + int64(w.Blocked) }
 
 // held fills in who held what was waited for: its waker, where it waited longest
-// meanwhile, or where it was when it gave it back. Of one of a pool it is who used it.
+// meanwhile, or where it was when it gave it back; who used it, of one of a pool. Where
+// the waker waited for the same itself most of the time, it is who held it before.
 func (t *things) held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
 	thing.HeldBy = w.WakerLine
 	if waker == nil || w.Blocked <= 0 {
 		return
 	}
-	s := waker.lately.during(heldSince(w, waker), madeRunnable(w))
+	since, until := heldSince(w, waker), madeRunnable(w)
+	if from := &waker.lately.from; from.Kind == thing.Kind && since-max(waker.lately.asked, w.Start) > until-since {
+		thing.HeldBy, thing.HeldByFunc, thing.HeldFor = from.HeldBy, from.HeldByFunc, from.HeldFor
+		return
+	}
+	s := waker.lately.during(since, until)
 	if s.stack == nil {
 		return
 	}

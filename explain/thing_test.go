@@ -130,6 +130,9 @@ func TestThings(t *testing.T) {
 			query(2, 0, 8*ms), because("sync.Mutex.Lock", blocked(2, 8*ms, 10*ms, 3)), export(2, 10*ms, 11*ms),
 			because("sync.Mutex.Lock", blocked(1, 0, 12*ms, 2)),
 		}, wait.Thing{Kind: wait.ThingLock, HeldBy: "export.go:2", HeldFor: "db:5432"}},
+		{"a lock whose holder had waited for it longer than it held it", []*wait.Wait{
+			query(2, 0, 8*ms), because("sync.Mutex.Lock", blocked(3, 0, 9*ms, 2)), because("sync.Mutex.Lock", blocked(1, 1*ms, 10*ms, 3)),
+		}, wait.Thing{Kind: wait.ThingLock, HeldBy: "query.go:1", HeldFor: "db:5432"}},
 		{"a lock whose holder ran", []*wait.Wait{unlocked}, wait.Thing{Kind: wait.ThingLock, HeldBy: "unlock.go:4"}},
 		{"a lock of an old runtime", []*wait.Wait{query(2, 0, 8*ms), in(because("semacquire", blocked(1, 0, 9*ms, 2)), lock, "a.go:1")},
 			wait.Thing{Kind: wait.ThingLock, HeldBy: "query.go:1", HeldFor: "db:5432"}},
