@@ -34,6 +34,10 @@ type Fault struct {
 	Role    wait.Role
 	Outcome wait.Outcome
 
+	// Thing is what was waited for, as an explanation says: its kind, its peer, and
+	// the function of who held it. Nothing when the part says enough.
+	Thing wait.Thing
+
 	Part Part
 	// Typical is about how long that part of one wait is: the median is no less,
 	// and on an idle machine hardly more. 0 when it has no typical length.
@@ -45,30 +49,36 @@ func Faults() []Fault {
 	return append(answers(), append(others(), blocks()...)...)
 }
 
+// addr is the address that a server has where it is free.
+func addr(name string) string {
+	for _, s := range servers() {
+		if s.name == name {
+			return s.addr
+		}
+	}
+	return ""
+}
+
 // answers are reads of answers from the peers.
 func answers() []Fault {
-	peer := make(map[string]string)
-	for _, s := range servers() {
-		peer[s.name] = s.addr
-	}
 	rows := []Fault{
-		{Name: "slow redis-2", In: "workload.(*cache).Get", Peer: peer[redis2], Proto: "tcp", Part: PartNetwork, Typical: 12 * time.Millisecond,
+		{Name: "slow redis-2", In: "workload.(*cache).Get", Peer: addr(redis2), Proto: "tcp", Part: PartNetwork, Typical: 12 * time.Millisecond,
 			Why: "one of three caches answers in 12 ms, the others in 0.4 ms"},
-		{Name: "fast redis-0", In: "workload.(*cache).Get", Peer: peer[redis0], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
+		{Name: "fast redis-0", In: "workload.(*cache).Get", Peer: addr(redis0), Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
 			Why: "no fault, to compare with"},
-		{Name: "fast redis-1", In: "workload.(*cache).Get", Peer: peer[redis1], Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
+		{Name: "fast redis-1", In: "workload.(*cache).Get", Peer: addr(redis1), Proto: "tcp", Part: PartNetwork, Typical: 400 * time.Microsecond,
 			Why: "no fault, to compare with"},
-		{Name: "mixed postgres", In: "workload.database.Query", Peer: peer[postgres], Proto: "tcp", Part: PartNetwork, Typical: 1500 * time.Microsecond,
+		{Name: "mixed postgres", In: "workload.database.Query", Peer: addr(postgres), Proto: "tcp", Part: PartNetwork, Typical: 1500 * time.Microsecond,
 			Why: "most queries take 1.5 ms, one in twenty 45 ms"},
-		{Name: "busy processors", In: "workload.warehouse.Stock", Peer: peer[stock], Proto: "tcp", Part: PartLate, Typical: 5 * time.Millisecond,
+		{Name: "busy processors", In: "workload.warehouse.Stock", Peer: addr(stock), Proto: "tcp", Part: PartLate, Typical: 5 * time.Millisecond,
 			Why: "the peer answers in 0.4 ms, but invoices are computed meanwhile and nobody looks"},
-		{Name: "new connections", In: "workload.sendReceipt", Peer: peer[mail], Proto: "tcp", Part: PartNetwork, Typical: 2 * time.Millisecond,
+		{Name: "new connections", In: "workload.sendReceipt", Peer: addr(mail), Proto: "tcp", Part: PartNetwork, Typical: 2 * time.Millisecond,
 			Why: "a connection for each receipt: a connect and a read"},
-		{Name: "name lookups", In: "workload.lookUp", Peer: peer[names], Proto: "udp", Part: PartNetwork, Typical: 2 * time.Millisecond,
+		{Name: "name lookups", In: "workload.lookUp", Peer: addr(names), Proto: "udp", Part: PartNetwork, Typical: 2 * time.Millisecond,
 			Why: "question and answer over UDP"},
 		{Name: "audit log", In: "workload.auditSale", Proto: "unix", Part: PartNetwork, Typical: 1 * time.Millisecond,
 			Why: "question and answer over a unix socket"},
-		{Name: "quotes", In: "net/http.(*persistConn).readLoop", Peer: peer[quotes], Proto: "tcp", Part: PartIdle, Typical: quoteEvery,
+		{Name: "quotes", In: "net/http.(*persistConn).readLoop", Peer: addr(quotes), Proto: "tcp", Part: PartIdle, Typical: quoteEvery,
 			Why: "a pooled HTTP connection waits for an answer for 3 ms, and for the next question for 20 ms"},
 	}
 	for i := range rows {
@@ -106,6 +116,16 @@ func blocks() []Fault {
 		{Name: "retries", In: "workload.retryLater", Reason: "sleep", Typical: retryTime, Why: "a sleep of 25 ms"},
 		{Name: "alarms", In: "workload.watchAlarm", Reason: "select", Typical: alarmTime, Why: "one of two sources speaks every 10 ms"},
 		{Name: "inventory", In: "workload.countShelves", Reason: "sync.WaitGroup.Wait", Typical: countTime, Why: "three helpers take 8 ms each"},
+		{Name: "shipping", In: "workload.(*catalog).quoteShipping", Reason: "select",
+			Thing: wait.Thing{Kind: wait.ThingReply, Peer: addr(shipping)}, Why: "one of two HTTP servers behind one function takes 20 ms; some waits are short, until the request is written"},
+		{Name: "goods", In: "workload.(*catalog).quoteGoods", Reason: "select",
+			Thing: wait.Thing{Kind: wait.ThingReply, Peer: addr(quotes)}, Why: "the other one takes 3 ms"},
+		{Name: "archive", In: "workload.archive.Find", Reason: "select", Typical: 4 * time.Millisecond,
+			Thing: wait.Thing{Kind: wait.ThingPool, Peer: addr(archived), HeldByFunc: "workload.archive.Export", HeldFor: addr(archived)},
+			Why:   "a query takes 4 ms, but two of the three connections are kept for exports"},
+		{Name: "journal", In: "workload.(*journal).Write", Reason: "sync.Mutex.Lock", Typical: 8 * time.Millisecond,
+			Thing: wait.Thing{Kind: wait.ThingLock, HeldByFunc: "workload.(*journal).Save", HeldFor: addr(redis2)},
+			Why:   "the lock is held while a cache is asked that answers in 12 ms"},
 	}
 	for i := range rows {
 		rows[i].Mode, rows[i].Outcome, rows[i].Part = ModeAll, wait.OutcomeReady, PartBlocked

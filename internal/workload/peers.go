@@ -25,6 +25,8 @@ const (
 	names    = "names"
 	audit    = "audit"
 	quotes   = "quotes"
+	shipping = "shipping"
+	archived = "archive"
 )
 
 // messageSize is that of each question and each answer, except over HTTP.
@@ -72,6 +74,8 @@ func servers() []server {
 		{names, "udp", "127.0.0.60:5353", always(2 * time.Millisecond), servePackets},
 		{audit, "unix", "audit.sock", always(1 * time.Millisecond), serveStream},
 		{quotes, "tcp", "127.0.0.70:8080", always(3 * time.Millisecond), serveHTTP},
+		{shipping, "tcp", "127.0.0.71:8082", always(20 * time.Millisecond), serveHTTP},
+		{archived, "tcp", "127.0.0.21:5432", always(4 * time.Millisecond), serveStream},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netpolltrace/netpolltrace/explain"
 	"github.com/netpolltrace/netpolltrace/internal/truth"
 	"github.com/netpolltrace/netpolltrace/internal/workload"
 	"github.com/netpolltrace/netpolltrace/probes"
@@ -36,8 +37,51 @@ func TestARecordingShowsTheFaults(t *testing.T) {
 		t.Skip("recording needs root")
 	}
 	waits := recordShop(t)
+	things := explained(waits)
 	for _, f := range workload.Faults() {
-		t.Run(f.Name, func(t *testing.T) { checkRecorded(t, f, waits) })
+		t.Run(f.Name, func(t *testing.T) {
+			checkRecorded(t, f, waits)
+			if f.Thing.Kind != "" {
+				checkThing(t, f, waits, things)
+			}
+		})
+	}
+}
+
+// explained is what each of the waits was for.
+func explained(waits []wait.Wait) []wait.Thing {
+	explainer := explain.New()
+	things := make([]wait.Thing, len(waits))
+	for i := range waits {
+		things[i] = explainer.Wait(&waits[i]).Thing
+	}
+	return things
+}
+
+// checkThing wants most of the time of a fault's waits to be for what the table says,
+// and more of it than for any other holder's sake for the one in the table.
+func checkThing(t *testing.T, f workload.Fault, waits []wait.Wait, things []wait.Thing) {
+	type holder struct{ function, peer string }
+	var all, right time.Duration
+	holders := make(map[holder]time.Duration)
+	for i := range waits {
+		if !isWaitOf(f, &waits[i]) || !isAsTold(f, &waits[i]) {
+			continue
+		}
+		all += waits[i].Blocked
+		if thing := things[i]; thing.Kind == f.Thing.Kind && thing.Peer == f.Thing.Peer {
+			right += waits[i].Blocked
+			holders[holder{thing.HeldByFunc[strings.LastIndexByte(thing.HeldByFunc, '/')+1:], thing.HeldFor}] += waits[i].Blocked
+		}
+	}
+	if float64(right) < mostWaits*float64(all) {
+		t.Errorf("%v of %v was for %v", right, all, f.Thing)
+	}
+	want := holder{f.Thing.HeldByFunc, f.Thing.HeldFor}
+	for h, d := range holders {
+		if d > holders[want] {
+			t.Errorf("it was held for %v by %+v, for %v by %+v", holders[want], want, d, h)
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ func activities() []activity {
 		{"retries", ModeAll, retryLater},
 		{"alarms", ModeAll, watchAlarms},
 		{"inventory", ModeAll, takeInventory},
+		{"prices", ModeAll, priceOrders},
+		{"archive", ModeAll, searchArchive},
+		{"journal", ModeAll, keepJournal},
 	}
 }
 
