@@ -27,8 +27,9 @@ const (
 	mostUnknown      = 0.03
 )
 
-// By how much the waits of a call may differ from what the program measured around
-// it, as shares: what the call ran itself is no wait, but it is measured.
+// By how much the waits of a call, with the time that it had no processor between
+// them, may differ from what the program measured around it, as shares: what the call
+// ran itself is no wait, but it is measured.
 const (
 	clockBelow = 0.05
 	clockAbove = 0.01
@@ -338,7 +339,7 @@ func (x *explanation) checkCall(c call) error {
 	var sum time.Duration
 	for i := range x.waits {
 		if w := &x.waits[i]; in(w.Ours.Stack, c.function) && w.peer == x.addrs[c.peer] {
-			sum += w.Ours.Total
+			sum += w.Ours.Total + max(w.Ours.Preempted, 0)
 		}
 	}
 	clock := time.Duration(told)
