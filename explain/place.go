@@ -126,17 +126,17 @@ var reasons = map[string]wait.ThingKind{
 type where struct {
 	place *place // nil where none of the functions is one
 	pool  string // of which one is used there; empty if none
-	user  site   // whose it is: the program's own code that called the library
+	user  spot   // whose it is: the program's own code that called the library
 }
 
-// site is a line of code.
-type site struct {
+// spot is a line of code.
+type spot struct {
 	line     string // "file:line"
 	function string
 }
 
-// siteOf is the line that tells most of a stack.
-func siteOf(stack *wait.Stack) site { return site{stack.Line, stack.Func} }
+// spotOf is the line that tells most of a stack.
+func spotOf(stack *wait.Stack) spot { return spot{stack.Line, stack.Func} }
 
 // maxStacks is how many stacks a [finder] remembers at least.
 const maxStacks = 1 << 14
@@ -202,14 +202,14 @@ const separator = ";"
 
 // caller is the innermost of the program's own code among the outer functions of a
 // stack. Where there is none, it is the line that tells most of it.
-func caller(stack *wait.Stack, outer []string) site {
+func caller(stack *wait.Stack, outer []string) spot {
 	own, lines := strings.Split(stack.Own, separator), strings.Split(stack.Lines, separator)
 	for i := min(len(outer), len(lines)) - 1; i >= 0; i-- {
 		if slices.Contains(own, outer[i]) {
-			return site{lines[i], outer[i]}
+			return spot{lines[i], outer[i]}
 		}
 	}
-	return siteOf(stack)
+	return spotOf(stack)
 }
 
 // plain is the name of a function without the major version in the path of its

@@ -29,7 +29,7 @@ type pool struct {
 // usage is a wait for a peer by who had one of the pool.
 type usage struct {
 	goid       uint64
-	user       site
+	user       spot
 	start, end int64
 }
 
@@ -51,7 +51,7 @@ func (t *things) pool(key poolKey) *pool {
 }
 
 // use takes in a wait of who has one of the pool.
-func (p *pool) use(w *wait.Wait, user site) {
+func (p *pool) use(w *wait.Wait, user spot) {
 	u := usage{w.Goid, user, w.Start, w.Start + int64(w.Total)}
 	p.uses[p.n%maxUses] = u
 	p.n++
@@ -80,9 +80,9 @@ func (p *pool) ask(at int64) int {
 
 // longest is who used the pool longest in [from, to), and by how much. The goroutine
 // except does not count.
-func (p *pool) longest(from, to int64, except uint64) (user site, most int64) {
+func (p *pool) longest(from, to int64, except uint64) (user spot, most int64) {
 	var sums [maxUses]struct {
-		user site
+		user spot
 		time int64
 	}
 	n := 0

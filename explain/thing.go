@@ -248,7 +248,7 @@ func (t *things) held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
 		return
 	}
 	thing.HeldFor = s.peer
-	at := siteOf(s.stack)
+	at := spotOf(s.stack)
 	if of := t.finder.find(s.stack); of.pool != "" && thing.Kind == wait.ThingPool {
 		at = of.user
 	}
