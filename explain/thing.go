@@ -95,11 +95,8 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 		t.held(&thing, w, waker)
 	case wait.ThingPool:
 		t.askPool(&thing, w, at.place, waker, peer)
-	case wait.ThingReply:
-		if peer == "" && waker != nil {
-			peer, _ = t.peers.Get(starter{w.Process, waker.lately.parent})
-		}
-		thing.Peer = peer
+	case wait.ThingReply, wait.ThingChannel:
+		t.serving(&thing, w, waker, peer)
 	case wait.ThingDial, wait.ThingSend, wait.ThingClient, wait.ThingEndpoint:
 		thing.Peer = peer
 	}
@@ -113,6 +110,25 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 		t.serve(w, &g.lately)
 	}
 	return thing
+}
+
+// serving fills in the peer of a reply: the one that the wait was for in the end or, if
+// it was for none, the one that the library's goroutine serves which ended it. What a
+// library waits for by a channel from such a goroutine is part of the reply.
+func (t *things) serving(thing *wait.Thing, w *wait.Wait, waker *goroutine, peer string) {
+	reply := thing.Kind == wait.ThingReply
+	if waker != nil && w.Stack != nil && (reply && peer == "" || !reply && w.Stack.Via != "") {
+		served := waker.lately.serves
+		if served == "" {
+			served, _ = t.peers.Get(starter{w.Process, waker.lately.parent})
+		}
+		if served != "" {
+			thing.Kind, peer, reply = wait.ThingReply, served, true
+		}
+	}
+	if reply {
+		thing.Peer = peer
+	}
 }
 
 // serve remembers the peer whose connection a library's goroutine reads, under the

@@ -68,6 +68,9 @@ func TestThings(t *testing.T) {
 		want  wait.Thing
 	}{
 		{"an answer, while the question is written", append(pair("shipping:80", 2, 3), written), wait.Thing{Kind: wait.ThingReply, Peer: "shipping:80"}},
+		{"the end of an answer", append(pair("shipping:80", 2, 3), with(in(blocked(1, ms, 2*ms, 2), "net/http.(*persistConn).readLoop.func4", "a.go:1"), func(w *wait.Wait) {
+			w.Stack.Via = "net/http.(*persistConn).readLoop.func4"
+		})), wait.Thing{Kind: wait.ThingReply, Peer: "shipping:80"}},
 		{"one that started goroutines for two connections", slices.Concat(pair("shipping:80", 2, 3), pair("users:80", 4, 6), []*wait.Wait{written}),
 			wait.Thing{Kind: wait.ThingReply}},
 		{"an answer", []*wait.Wait{dialed(network(1, 0, ms, 0, 0, "db:5432"))}, wait.Thing{Kind: wait.ThingReply, Peer: "db:5432"}},

@@ -166,7 +166,11 @@ const waitGroup = "sync.WaitGroup.Wait"
 // for; those about one peer are one.
 func filed(w *wait.Wait, x *wait.Explanation) string {
 	switch x.Thing.Kind {
-	case wait.ThingChannel, wait.ThingGroup, wait.ThingCond, wait.ThingWork, wait.ThingUnknown, wait.ThingReply:
+	case wait.ThingReply:
+		if x.Thing.Peer != "" {
+			return ""
+		}
+	case wait.ThingChannel, wait.ThingGroup, wait.ThingCond, wait.ThingWork, wait.ThingUnknown:
 	default:
 		return ""
 	}
