@@ -47,18 +47,20 @@ func TestATargetInAContainer(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	program := start(t, unshare(t), "--fork", "--pid", "--mount", "--root", root, "/"+filepath.Base(app))
-	pid := onlyChild(t, program.PID())
-	r := attach(t, pid, settings{mode: wait.ModeIO})
-	do(t, program, "run", "/log")
-	r.end(t)
-	r.complete(t)
-	r.onlyOf(t, pid)
-	r.hasAll(t, readKnown(t, filepath.Join(root, "log")))
-	if r.meta.Targets[0].Exe != "/endings" || r.meta.Targets[0].PID != pid {
-		t.Errorf("the target is %+v, want /endings with PID %d", r.meta.Targets, pid)
-	}
-	closes(t, program)
+	hasAll(t, func() ([]*recording, []known) {
+		program := start(t, unshare(t), "--fork", "--pid", "--mount", "--root", root, "/"+filepath.Base(app))
+		pid := onlyChild(t, program.PID())
+		r := attach(t, pid, settings{mode: wait.ModeIO})
+		do(t, program, "run", "/log")
+		r.end(t)
+		r.complete(t)
+		r.onlyOf(t, pid)
+		if r.meta.Targets[0].Exe != "/endings" || r.meta.Targets[0].PID != pid {
+			t.Errorf("the target is %+v, want /endings with PID %d", r.meta.Targets, pid)
+		}
+		closes(t, program)
+		return []*recording{r}, readKnown(t, filepath.Join(root, "log"))
+	})
 }
 
 // insideVar tells this test's executable that it runs in a PID namespace of
@@ -79,28 +81,34 @@ func TestATracerInAContainer(t *testing.T) {
 		return
 	}
 	t.Run("beside its target", func(t *testing.T) {
-		program := launch(t, "endings")
-		recordEndings(t, program, program.PID())
+		recordEndings(t, func() (*testprogram.Process, int) {
+			program := launch(t, "endings")
+			return program, program.PID()
+		})
 	})
 	t.Run("above its target", func(t *testing.T) {
-		path := build(t, "endings")
-		program := start(t, unshare(t), "--fork", "--pid", path)
-		recordEndings(t, program, onlyChild(t, program.PID()))
+		recordEndings(t, func() (*testprogram.Process, int) {
+			program := start(t, unshare(t), "--fork", "--pid", build(t, "endings"))
+			return program, onlyChild(t, program.PID())
+		})
 	})
 }
 
-// recordEndings records endings, whose PID is given, and holds what was
+// recordEndings records endings, which is started with its PID, and holds what was
 // recorded against what it says.
-func recordEndings(t *testing.T, program *testprogram.Process, pid int) {
+func recordEndings(t *testing.T, begin func() (program *testprogram.Process, pid int)) {
 	t.Helper()
-	r := attach(t, pid, settings{mode: wait.ModeAll})
-	log := scratch(t, "log")
-	do(t, program, "run", log)
-	r.end(t)
-	r.complete(t)
-	r.onlyOf(t, pid)
-	r.hasAll(t, readKnown(t, log))
-	closes(t, program)
+	hasAll(t, func() ([]*recording, []known) {
+		program, pid := begin()
+		r := attach(t, pid, settings{mode: wait.ModeAll})
+		log := scratch(t, "log")
+		do(t, program, "run", log)
+		r.end(t)
+		r.complete(t)
+		r.onlyOf(t, pid)
+		closes(t, program)
+		return []*recording{r}, readKnown(t, log)
+	})
 }
 
 func self(t *testing.T) string {
@@ -125,12 +133,14 @@ func TestATargetWhoseExecutableIsNotThereAnyMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			needsRecording(t)
-			path := buildInto(t, "endings", t.TempDir())
-			program := start(t, path)
-			if err := spoil(path); err != nil {
-				t.Fatal(err)
-			}
-			recordEndings(t, program, program.PID())
+			recordEndings(t, func() (*testprogram.Process, int) {
+				path := buildInto(t, "endings", t.TempDir())
+				program := start(t, path)
+				if err := spoil(path); err != nil {
+					t.Fatal(err)
+				}
+				return program, program.PID()
+			})
 		})
 	}
 }

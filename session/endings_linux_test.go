@@ -101,13 +101,39 @@ func (k *known) unaskedDiffers(w *wait.Wait) string {
 	return ""
 }
 
-// hasAll checks that all waits that a program knows of were recorded as they were,
-// but for as many as the kernel skipped runs of probes: it does not run a program on
-// a processor that is in that one already, as where a packet arrives for one thread
-// while another is stamped. It counts these runs, and the recording tells them, so
-// that no other fault passes for one.
-func (r *recording) hasAll(t *testing.T, all []known) {
+// attempts is how often a program is recorded before a wait that is wrong is a fault
+// although the kernel skipped runs of probes.
+const attempts = 3
+
+// hasAll wants recordings of a program in which all waits that it knows of are as
+// they were. The kernel skips the run of a probe where a thread was preempted in the
+// same probe, which is no fault of the recording: it tells of that, and the program
+// is recorded again.
+func hasAll(t *testing.T, record func() ([]*recording, []known)) {
 	t.Helper()
+	for attempt := 1; ; attempt++ {
+		recordings, all := record()
+		var wrong []string
+		excused := attempt < attempts
+		for _, r := range recordings {
+			differences := r.differences(all)
+			_, skipped := r.Losses()
+			excused = excused && (skipped > 0 || len(differences) == 0)
+			wrong = append(wrong, differences...)
+		}
+		switch {
+		case len(wrong) == 0:
+			return
+		case !excused:
+			t.Errorf("%d waits are wrong:\n%s", len(wrong), strings.Join(wrong, "\n"))
+			return
+		}
+		t.Logf("recorded again, since the kernel skipped runs of probes: %d waits are wrong", len(wrong))
+	}
+}
+
+// differences tells in what a recording differs from what the program knows.
+func (r *recording) differences(all []known) []string {
 	var wrong []string
 	byGoid := make(map[uint64]*wait.Wait) // the last of each
 	for i := range r.Waits {
@@ -126,25 +152,25 @@ func (r *recording) hasAll(t *testing.T, all []known) {
 			wrong = append(wrong, fmt.Sprintf("%s, %s %s: %s\n%+v", k.name, k.op, k.outcome, how, *w))
 		}
 	}
-	if _, skipped := r.Losses(); uint64(len(wrong)) > skipped {
-		t.Errorf("%d runs of probes were skipped, and %d waits are wrong:\n%s", skipped, len(wrong), strings.Join(wrong, "\n"))
-	}
+	return wrong
 }
 
 func TestEachKindOfDescriptorAndEachEnd(t *testing.T) {
 	for _, mode := range []wait.Mode{wait.ModeIO, wait.ModeAll} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			program := launch(t, "endings")
-			r := attach(t, program.PID(), settings{mode: mode})
-			log, connects := scratch(t, "log"), scratch(t, "connects")
-			do(t, program, "run", log)
-			do(t, program, "connect", connects)
-			r.end(t)
-			closes(t, program)
-			r.complete(t)
-			r.hasAll(t, append(readKnown(t, log), readKnown(t, connects)...))
-			r.tellsOfTheWire(t)
+			hasAll(t, func() ([]*recording, []known) {
+				program := launch(t, "endings")
+				r := attach(t, program.PID(), settings{mode: mode})
+				log, connects := scratch(t, "log"), scratch(t, "connects")
+				do(t, program, "run", log)
+				do(t, program, "connect", connects)
+				r.end(t)
+				closes(t, program)
+				r.complete(t)
+				r.tellsOfTheWire(t)
+				return []*recording{r}, append(readKnown(t, log), readKnown(t, connects)...)
+			})
 		})
 	}
 }

@@ -166,24 +166,26 @@ func TestAChildOfTheTargetIsLeftAlone(t *testing.T) {
 }
 
 func TestAStoppedTargetIsRecordedWhenItGoesOn(t *testing.T) {
-	program := launch(t, "endings")
-	stop := func(signal syscall.Signal) {
-		t.Helper()
-		if err := syscall.Kill(program.PID(), signal); err != nil {
-			t.Fatal(err)
+	hasAll(t, func() ([]*recording, []known) {
+		program := launch(t, "endings")
+		stop := func(signal syscall.Signal) {
+			t.Helper()
+			if err := syscall.Kill(program.PID(), signal); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	stop(syscall.SIGSTOP)
-	r := attach(t, program.PID(), settings{mode: wait.ModeIO})
-	stop(syscall.SIGCONT)
-	stop(syscall.SIGSTOP)
-	stop(syscall.SIGCONT)
-	log := scratch(t, "log")
-	do(t, program, "run", log)
-	r.end(t)
-	closes(t, program)
-	r.complete(t)
-	r.hasAll(t, readKnown(t, log))
+		stop(syscall.SIGSTOP)
+		r := attach(t, program.PID(), settings{mode: wait.ModeIO})
+		stop(syscall.SIGCONT)
+		stop(syscall.SIGSTOP)
+		stop(syscall.SIGCONT)
+		log := scratch(t, "log")
+		do(t, program, "run", log)
+		r.end(t)
+		closes(t, program)
+		r.complete(t)
+		return []*recording{r}, readKnown(t, log)
+	})
 }
 
 // links are the numbers of the BPF links that a process holds.
@@ -306,18 +308,19 @@ func TestACommandIsRecordedFromItsFirstInstruction(t *testing.T) {
 }
 
 func TestTwoRecordersAtOnceSeeTheSame(t *testing.T) {
-	program := launch(t, "endings")
-	one := attach(t, program.PID(), settings{mode: wait.ModeIO})
-	two := attach(t, program.PID(), settings{mode: wait.ModeAll})
-	log := scratch(t, "log")
-	do(t, program, "run", log)
-	one.end(t)
-	two.end(t)
-	closes(t, program)
-	for _, r := range []*recording{one, two} {
-		r.complete(t)
-		r.hasAll(t, readKnown(t, log))
-	}
+	hasAll(t, func() ([]*recording, []known) {
+		program := launch(t, "endings")
+		one := attach(t, program.PID(), settings{mode: wait.ModeIO})
+		two := attach(t, program.PID(), settings{mode: wait.ModeAll})
+		log := scratch(t, "log")
+		do(t, program, "run", log)
+		one.end(t)
+		two.end(t)
+		closes(t, program)
+		one.complete(t)
+		two.complete(t)
+		return []*recording{one, two}, readKnown(t, log)
+	})
 }
 
 // Connections carry numbers, which both ends check.
