@@ -267,18 +267,28 @@ func (e *Explainer) running(known *lineCause, line string) causeID {
 // another.
 type Stage struct {
 	*Explainer
-	next wait.Sink
+	next     wait.Sink
+	handoffs bool // whether one came
+	held     heldBack
 }
 
 // NewStage makes a stage before another sink.
-func NewStage(next wait.Sink) *Stage { return &Stage{New(), next} }
+func NewStage(next wait.Sink) *Stage {
+	return &Stage{Explainer: New(), next: next, held: make(heldBack)}
+}
 
 // Wait implements [wait.Sink].
 func (s *Stage) Wait(w *wait.Wait) error {
 	if w.Kind == wait.KindHandoff {
-		return s.next.Wait(w) // it is no wait
+		if err := s.handoff(w); err != nil {
+			return err
+		}
+		return s.next.Wait(w)
 	}
 	w.Explanation = s.Explainer.Wait(w)
+	if s.handsOn(w) {
+		return s.hold(w)
+	}
 	return s.next.Wait(w)
 }
 
@@ -287,6 +297,3 @@ func (s *Stage) Event(e *wait.Event) error {
 	s.Explainer.Event(e)
 	return s.next.Event(e)
 }
-
-// Flush has nothing to do: no wait is held back.
-func (s *Stage) Flush() error { return nil }

@@ -97,9 +97,10 @@ func (e *Explainer) place(g *goroutine, w *wait.Wait) {
 		return
 	}
 	g.position.approach(e.starters.role(w))
-	// What a library starts for itself serves whoever comes.
+	// What a library starts for itself serves whoever comes, and what main starts
+	// is mostly there for longer than main waits for it.
 	if w.ParentGoid != 0 && ofProgram(w) {
-		if parent := e.goroutines.find(w.Process, w.ParentGoid); parent != nil && parent.position.whom != "" {
+		if parent := e.goroutines.find(w.Process, w.ParentGoid); parent != nil && parent.position.whom == wait.ForRequest {
 			g.position.approach(parent.position.next())
 		}
 	}

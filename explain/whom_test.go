@@ -62,6 +62,10 @@ func TestWhoIsKeptWaiting(t *testing.T) {
 		"a library's own goroutine inherits nothing": {[]*wait.Wait{
 			served(10, 0), with(network(11, 2*ms, ms, 0, 0, "db:5432"), childOf(10)),
 		}, "background"},
+		"main started it": {[]*wait.Wait{
+			owned(network(1, 0, ms, 0, 0, "db:5432"), "main.go:1"),
+			with(owned(network(11, 2*ms, ms, 0, 0, "db:5432"), "main.go:1"), childOf(1)),
+		}, "background"},
 		"it ended a wait of one that serves a request": {[]*wait.Wait{
 			served(10, 0), blocked(10, 2*ms, 5*ms, 11), network(11, 6*ms, ms, 0, 0, "db:5432"),
 		}, "request"},

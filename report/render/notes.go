@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/report"
+	"github.com/netpolltrace/netpolltrace/wait"
 )
 
 // maxNamedCallers is how many callers of a line are named.
@@ -31,7 +32,15 @@ func notes(s *report.Table, row *report.Row) []string {
 	if text := callersText(row); text != "" {
 		list = append(list, text)
 	}
+	if s.Screen && row.Key[0] == string(wait.ForMain) && servesRequests(s) {
+		list = append(list, "for main")
+	}
 	return list
+}
+
+// servesRequests tells whether some of the waits were for a request.
+func servesRequests(s *report.Table) bool {
+	return slices.ContainsFunc(s.Rows, func(r *report.Row) bool { return !r.Other && r.Key[0] == string(wait.ForRequest) })
 }
 
 // holderText says who kept a row's waits waiting.
