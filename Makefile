@@ -4,13 +4,22 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 
-.PHONY: build demo test test-go test-kernels test-dtrace test-real soak bench generate lint tracefs
+.PHONY: build demo examples test test-go test-kernels test-dtrace test-real soak bench generate lint tracefs
 
 build: ## ./netpolltrace
 	go build -o netpolltrace ./cmd/netpolltrace
 
 demo: build tracefs ## record a small workload with known faults and print the report
 	./netpolltrace demo
+
+# The demo's workload ends with its standard input.
+examples: build tracefs ## the worked examples of docs/reading-a-report.md, from a new recording of the demo's workload
+	rm -f examples.netpolltrace.arrows
+	sleep 6 | ./netpolltrace record --mode all --max-overhead 0 -o examples.netpolltrace.arrows -- ./netpolltrace demo-workload all
+	for rows in '(*catalog)' 'archive.Find' '(*journal).Write'; do \
+		./netpolltrace report examples.netpolltrace.arrows --filter "own contains \"$$rows\""; \
+	done
+	./netpolltrace explain examples.netpolltrace.arrows --slowest 1 --filter 'own contains "(*journal).Write"'
 
 # go test with a line for each package, what failed and why tests were skipped, and
 # the counts at the end; V=1 is verbose. That no test ran is a failure too.
