@@ -323,14 +323,13 @@ static __always_inline int is_waiting(struct wait_config *c, __u64 g)
 static __always_inline void hands_on(struct wait_config *c, __u64 waker, __u64 g)
 {
 	__u64 key = key_of(c->process, waker), sp = user_u64(g + c->g_sched_sp);
-	struct slot *slot = bpf_map_lookup_elem(&slots, &key), *other;
-	struct handoff_record r = {.header = {RECORD_HANDOFF, c->process}};
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+	struct handoff_record r = {
+		.header = {RECORD_HANDOFF, c->process},
+		.reason = user_u64(g + c->g_reason),
+	};
 
-	if (!slot || !slot->polled_ns || slot->goid != user_u64(waker + c->g_goid))
-		return;
-	key = key_of(c->process, g);
-	other = bpf_map_lookup_elem(&slots, &key);
-	if (other && other->open)
+	if (r.reason == REASON_IO_WAIT || !slot || !slot->polled_ns || slot->goid != user_u64(waker + c->g_goid))
 		return;
 	r.waker_goid = slot->goid;
 	r.waker_polled_ns = slot->polled_ns;
@@ -340,7 +339,6 @@ static __always_inline void hands_on(struct wait_config *c, __u64 waker, __u64 g
 	r.start_pc = user_u64(g + c->g_startpc);
 	r.go_pc = user_u64(g + c->g_gopc);
 	r.parent_goid = c->g_parent_goid == NO_FIELD ? 0 : user_u64(g + c->g_parent_goid);
-	r.reason = user_u64(g + c->g_reason);
 	r.stack = capture(c->process, user_u64(g + c->g_sched_pc), 0, user_u64(g + c->g_sched_bp), 0);
 	if (is_waiting(c, g) && user_u64(g + c->g_sched_sp) == sp)
 		emit(&r, sizeof(r), wakeup_flags(), NO_HANDOFF_RECORD);
