@@ -16,8 +16,11 @@
 //
 // # What is counted
 //
-// A group keeps two views of its finished waits. JSON and CSV show all of them,
-// with their idle time. People are shown awaited time: a wait's idle part, in
+// A group keeps several views of its finished waits. JSON and CSV show all of them,
+// with their idle time and parts of their own. People are shown awaited time of the
+// program's own waits, in which what libraries waited for on their behalf is in the
+// part in which they did ([Row.Shown]); the waits of libraries themselves are left
+// out then ([Table.Libraries]). Awaited means: a wait's idle part, in
 // which no reply was pending, is subtracted from the part in which it passed
 // (network; blocked or unsplit where network was not measured). A wait that was
 // idle until its data came still counts from that moment: the client that sent
