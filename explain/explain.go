@@ -113,6 +113,7 @@ func (e *Explainer) Wait(w *wait.Wait) *wait.Explanation {
 	x := &e.explanation
 	*x = wait.Explanation{For: wait.ForBackground}
 	finished := w.Kind == wait.KindWait
+	at := e.at(w)
 	var g, waker *goroutine
 	if w.Goid != 0 {
 		g = e.goroutines.findOrAdd(w.Process, w.Goid)
@@ -128,10 +129,10 @@ func (e *Explainer) Wait(w *wait.Wait) *wait.Explanation {
 	if g != nil {
 		e.relate(x, w, g, waker)
 		if finished && e.wakers.anywhere() {
-			e.remember(w, g)
+			e.remember(w, g, at)
 		}
 	}
-	x.Thing = e.things.of(w, g.remembered(), waker.remembered(), x.Causes)
+	x.Thing = e.things.of(w, &at.where, g.remembered(), waker.remembered(), x.Causes)
 	x.Peer = filed(w, x)
 	return x
 }
@@ -214,8 +215,7 @@ func withoutWaker(w *wait.Wait) wait.CauseKind {
 }
 
 // remember adds the wait to the history of its goroutine.
-func (e *Explainer) remember(w *wait.Wait, g *goroutine) {
-	at := e.at(w)
+func (e *Explainer) remember(w *wait.Wait, g *goroutine, at *site) {
 	if g.activity == nil {
 		g.activity = new(activity)
 		g.start(w.Start, &e.causes)

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/netpolltrace/netpolltrace/internal/recent"
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -138,43 +137,27 @@ type spot struct {
 // spotOf is the line that tells most of a stack.
 func spotOf(stack *wait.Stack) spot { return spot{stack.Line, stack.Func} }
 
-// maxStacks is how many stacks a [finder] remembers at least.
-const maxStacks = 1 << 14
-
 // finder looks up what stacks tell.
-type finder struct {
-	rows  map[string]int // in places, by function
-	found recent.Map[*wait.Stack, where]
-}
+type finder map[string]int // rows of places, by function
 
 func newFinder() finder {
-	f := finder{rows: make(map[string]int, len(places)), found: recent.Map[*wait.Stack, where]{Limit: maxStacks}}
+	f := make(finder, len(places))
 	for i, p := range places {
-		f.rows[p.function] = i
+		f[p.function] = i
 	}
 	return f
 }
 
-// find is what a stack tells; nothing where there is none.
-func (f *finder) find(stack *wait.Stack) where {
+// lookUp goes through the functions of a stack; nil tells nothing.
+func (f finder) lookUp(stack *wait.Stack) where {
 	if stack == nil {
 		return where{}
 	}
-	w, ok := f.found.Get(stack)
-	if !ok {
-		w = f.lookUp(stack)
-		f.found.Put(stack, w)
-	}
-	return w
-}
-
-// lookUp goes through the functions of a stack.
-func (f *finder) lookUp(stack *wait.Stack) where {
 	first, firstUse, user := len(places), len(uses), -1
 	functions := strings.Split(stack.Funcs, separator)
 	for at, function := range functions {
 		function = plain(function)
-		if i, ok := f.rows[function]; ok {
+		if i, ok := f[function]; ok {
 			first = min(first, i)
 		}
 		for i, u := range uses[:firstUse] {

@@ -12,6 +12,7 @@ const (
 // site is the causes of what goroutines do at one stack, so that they are looked up
 // once.
 type site struct {
+	where               // what the stack tells
 	own     *wait.Stack // the stack, if code of the program is on it; else nil
 	line    string
 	running causeID // up to a wait here
@@ -36,7 +37,7 @@ func (e *Explainer) at(w *wait.Wait) *site {
 	if s, known := e.sites.Get(w.Stack); known {
 		return s
 	}
-	s := &site{line: lineOf(w), reached: make(map[causeID]causeID), peers: make(map[string]about)}
+	s := &site{where: e.things.finder.lookUp(w.Stack), line: lineOf(w), reached: make(map[causeID]causeID), peers: make(map[string]about)}
 	if ofProgram(w) {
 		s.own = w.Stack
 	}

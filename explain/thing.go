@@ -17,6 +17,7 @@ const keptStays = 4
 // held something.
 type stay struct {
 	stack      *wait.Stack
+	at         *where
 	peer       string
 	start, end int64
 }
@@ -80,11 +81,10 @@ func newThings() things {
 	}
 }
 
-// of is what a goroutine waited for. waker is who ended it, nil where that one is
-// not known; g is the goroutine itself, nil where none are remembered. The causes of
-// the wait are known already.
-func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait.Thing {
-	at := t.finder.find(w.Stack)
+// of is what a goroutine waited for, at a stack that tells at. waker is who ended it,
+// nil where that one is not known; g is the goroutine itself, nil where none are
+// remembered. The causes of the wait are known already.
+func (t *things) of(w *wait.Wait, at *where, g, waker *goroutine, causes []wait.Cause) wait.Thing {
 	peer := w.Peer
 	if peer == "" {
 		peer = peerOf(causes)
@@ -106,7 +106,7 @@ func (t *things) of(w *wait.Wait, g, waker *goroutine, causes []wait.Cause) wait
 		t.pool(used).use(w, at.user)
 	}
 	if g != nil {
-		g.lately.did(w, thing, peer, used)
+		g.lately.did(w, at, thing, peer, used)
 		t.serve(w, &g.lately)
 	}
 	return thing
@@ -149,7 +149,7 @@ func (t *things) serve(w *wait.Wait, l *lately) {
 }
 
 // did takes in what the goroutine waited for.
-func (l *lately) did(w *wait.Wait, thing wait.Thing, peer string, used poolKey) {
+func (l *lately) did(w *wait.Wait, at *where, thing wait.Thing, peer string, used poolKey) {
 	end := w.Start + int64(w.Total)
 	switch thing.Kind {
 	case wait.ThingLock, wait.ThingPool:
@@ -161,17 +161,18 @@ func (l *lately) did(w *wait.Wait, thing wait.Thing, peer string, used poolKey) 
 		l.used = used
 	}
 	l.start, l.parent = w.StartFunc, w.ParentGoid
-	l.stays[l.n%keptStays] = stay{w.Stack, peer, w.Start, end}
+	l.stays[l.n%keptStays] = stay{w.Stack, at, peer, w.Start, end}
 	l.n++
 }
 
 // kindOf is the kind of thing that a goroutine waited for at a place, nil if that
 // is none of the table.
 func kindOf(w *wait.Wait, at *place, waker *goroutine, causes []wait.Cause) wait.ThingKind {
+	if w.Reason == wait.ReasonIO || w.Op != "" {
+		return networkKind(w, at)
+	}
 	kind := reasons[w.Reason]
 	switch {
-	case w.Reason == wait.ReasonIO || w.Op != "":
-		return networkKind(w, at)
 	case strings.HasPrefix(w.Reason, "GC "):
 		return wait.ThingGC
 	case kind == wait.ThingLock:
@@ -265,8 +266,8 @@ func (t *things) held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
 	}
 	thing.HeldFor = s.peer
 	at := spotOf(s.stack)
-	if of := t.finder.find(s.stack); of.pool != "" && thing.Kind == wait.ThingPool {
-		at = of.user
+	if s.at.pool != "" && thing.Kind == wait.ThingPool {
+		at = s.at.user
 	}
 	thing.HeldBy, thing.HeldByFunc = at.line, at.function
 }
