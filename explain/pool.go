@@ -130,7 +130,7 @@ func (t *things) askPool(thing *wait.Thing, w *wait.Wait, at *place, waker *goro
 	thing.Peer = key.peer
 	thing.InUse = p.ask(w.Start)
 	to := w.Start + max(int64(w.Blocked), 0)
-	if user, longest := p.longest(w.Start, to, w.WakerGoid); longest > 0 && (waker == nil || longest > to-since) {
+	if user, longest := p.longest(w.Start, to, w.WakerGoid); longest > 0 && (thing.HeldByFunc == "" || longest > to-since) {
 		thing.HeldBy, thing.HeldByFunc, thing.HeldFor = user.line, user.function, key.peer
 	}
 }

@@ -261,8 +261,8 @@ func (t *things) held(thing *wait.Thing, w *wait.Wait, waker *goroutine) {
 		return
 	}
 	s := waker.lately.during(since, until)
-	if s.stack == nil {
-		return
+	if s.stack == nil || thing.Kind == wait.ThingPool && s.stack.Own == "" {
+		return // a library's goroutine uses nothing for itself
 	}
 	thing.HeldFor = s.peer
 	at := spotOf(s.stack)

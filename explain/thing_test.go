@@ -11,7 +11,10 @@ import (
 
 // in has a wait happen in a function that one of the program's called at a line.
 func in(w *wait.Wait, function, line string) *wait.Wait {
-	w.Stack = &wait.Stack{Funcs: "main.main;main.work;" + function, Line: line, Func: "main.work"}
+	w.Stack = &wait.Stack{
+		Funcs: "main.main;main.work;" + function, Lines: "main.go:1;" + line + ";library.go:7",
+		Line: line, Func: "main.work", Own: "main.main;main.work",
+	}
 	return w
 }
 
@@ -88,7 +91,11 @@ func TestThings(t *testing.T) {
 		{"a connection that another made without waiting", []*wait.Wait{in(because("select", blocked(1, 0, 5*ms, 2)), getConn, "a.go:1")},
 			wait.Thing{Kind: wait.ThingDial}},
 		{"a connection that another used", []*wait.Wait{reader, in(because("select", blocked(1, 0, 5*ms, 2)), getConn, "a.go:1")},
-			wait.Thing{Kind: wait.ThingPool, Name: "net/http", HeldBy: "conn.go:2", HeldFor: "shipping:80"}},
+			wait.Thing{Kind: wait.ThingPool, Name: "net/http"}},
+		{"a connection that the program's own code used by way of a library's goroutine", []*wait.Wait{
+			reader, in(because("select", blocked(3, 0, 5*ms, 2)), "net/http.(*persistConn).roundTrip", "ask.go:1"),
+			in(because("select", blocked(1, ms, 6*ms, 2)), getConn, "a.go:1"),
+		}, wait.Thing{Kind: wait.ThingPool, Name: "net/http", Peer: "shipping:80", InUse: 1, HeldBy: "ask.go:1", HeldFor: "shipping:80"}},
 		{"one of a pool, until a deadline", []*wait.Wait{in(because("select", blocked(1, 0, 5*ms, 0)), sqlConn, "a.go:1")},
 			wait.Thing{Kind: wait.ThingPool, Name: "database/sql"}},
 		{"one of three, where one line has two of them", []*wait.Wait{
@@ -156,7 +163,7 @@ func TestThings(t *testing.T) {
 			}
 			got.HeldByFunc = "" // told below
 			if got != test.want {
-				t.Errorf("got  %+v\nwant %+v", got, test.want)
+				t.Errorf("got  %#v\nwant %#v", got, test.want)
 			}
 		})
 	}
