@@ -235,7 +235,7 @@ func (e *Explainer) remember(w *wait.Wait, g *goroutine, at *site) {
 		}
 		g.add(resumed, at.sched)
 	case w.Network >= 0:
-		about := e.causes.waitsFor(at, w.Peer)
+		about := e.causes.waitsFor(at, w)
 		ready := w.Start + int64(w.Network)
 		g.add(ready, about.network)
 		if w.Netpoll >= 0 {
@@ -243,7 +243,7 @@ func (e *Explainer) remember(w *wait.Wait, g *goroutine, at *site) {
 			g.add(resumed, about.sched)
 		}
 	case w.Sched >= 0:
-		about := e.causes.waitsFor(at, w.Peer)
+		about := e.causes.waitsFor(at, w)
 		g.add(resumed-int64(w.Sched), about.unknown)
 		g.add(resumed, about.sched)
 	}

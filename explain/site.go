@@ -18,10 +18,11 @@ type site struct {
 	running causeID // up to a wait here
 	sched   causeID // after a wait here that another goroutine ended
 
-	// peer is the one that was waited for last, and about the causes of that.
-	peer  string
-	about about
-	peers map[string]about
+	// address is of the one that was waited for last, and about the causes of that:
+	// its own, or of the port that it came to.
+	address string
+	about   about
+	peers   map[string]about // by address
 
 	reached map[causeID]causeID // what causes are to those who wait for a goroutine here
 }
@@ -47,27 +48,41 @@ func (e *Explainer) at(w *wait.Wait) *site {
 	return s
 }
 
-// waitsFor is the causes of a wait at a site for a peer.
-func (c *causes) waitsFor(s *site, peer string) *about {
-	if s.about.network != unknownCause && s.peer == peer {
+// waitsFor is the causes of a wait at a site for its peer.
+func (c *causes) waitsFor(s *site, w *wait.Wait) *about {
+	clients := w.Role == wait.RoleAccepted
+	address := w.Peer
+	if clients {
+		address = w.Local
+	}
+	if s.about.network != unknownCause && s.address == address {
 		return &s.about
 	}
-	found, known := s.peers[peer]
+	found, known := s.peers[address]
 	if !known {
-		id := func(kind wait.CauseKind, line string) causeID {
-			return c.id(reachedBy(wait.Cause{Kind: kind, Peer: peer, Line: line}, s.own))
+		peer := address
+		if clients {
+			peer = string(wait.AppendClients(nil, address))
 		}
-		found = about{
-			network: id(wait.CauseNetwork, s.line), netpoll: id(wait.CauseNetpoll, s.line), sched: id(wait.CauseSched, s.line),
-			unknown: id(wait.CauseUnknown, ""),
-		}
+		found = c.about(s, peer)
 		if len(s.peers) >= maxAtSite {
 			clear(s.peers)
 		}
-		s.peers[peer] = found
+		s.peers[address] = found
 	}
-	s.peer, s.about = peer, found
+	s.address, s.about = address, found
 	return &s.about
+}
+
+// about is the causes of waits at a site for a peer.
+func (c *causes) about(s *site, peer string) about {
+	id := func(kind wait.CauseKind, line string) causeID {
+		return c.id(reachedBy(wait.Cause{Kind: kind, Peer: peer, Line: line}, s.own))
+	}
+	return about{
+		network: id(wait.CauseNetwork, s.line), netpoll: id(wait.CauseNetpoll, s.line), sched: id(wait.CauseSched, s.line),
+		unknown: id(wait.CauseUnknown, ""),
+	}
 }
 
 // through is what a cause is to those who wait for a goroutine that reached it by a

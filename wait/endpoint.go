@@ -141,3 +141,13 @@ func CutPort(address string) (host, port string, ok bool) {
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), port, true
 }
+
+// AppendClients names those who connect to a listening port, by the address of the
+// process's end: their own ports say nothing, so all of them are one peer.
+func AppendClients(b []byte, local string) []byte {
+	b = append(b, "clients of "...)
+	if _, port, ok := CutPort(local); ok {
+		return append(append(b, ':'), port...)
+	}
+	return append(b, local...)
+}

@@ -118,9 +118,8 @@ func Table() []Column {
 	}
 }
 
-// appendPeer names whom, or what, the wait was for. Those who connect to a
-// listening port are one peer, since their own ports say nothing; a descriptor of
-// which no peer is known (an event descriptor) goes by its kind. One that was
+// appendPeer names whom, or what, the wait was for. A descriptor of which no peer is
+// known (an event descriptor) goes by its kind. One that was
 // explained goes by its thing or by its largest cause.
 func appendPeer(b []byte, w *wait.Wait) []byte {
 	if x := w.Explanation; x != nil {
@@ -133,11 +132,7 @@ func appendPeer(b []byte, w *wait.Wait) []byte {
 	}
 	switch {
 	case w.Role == wait.RoleAccepted || w.Role == wait.RoleListening:
-		b = append(b, "clients of "...)
-		if _, port, ok := wait.CutPort(w.Local); ok {
-			return append(append(b, ':'), port...)
-		}
-		return append(b, w.Local...)
+		return wait.AppendClients(b, w.Local)
 	case w.Peer != "":
 		return append(b, w.Peer...)
 	}
