@@ -78,6 +78,24 @@ func read(peer string, stack *wait.Stack, network time.Duration) wait.Wait {
 	}
 }
 
+// answered is a select of the program's code, for a library that read the answer.
+func answered(peer string, network time.Duration) wait.Wait {
+	return wait.Wait{
+		Kind: wait.KindWait, Total: network + 50*time.Microsecond, Network: none, Netpoll: none, Blocked: network + 30*time.Microsecond, Sched: 20 * time.Microsecond,
+		Reason: "select", Stack: cacheStack, Count: 1,
+		Explanation: &wait.Explanation{Causes: []wait.Cause{
+			{Kind: wait.CauseNetwork, Peer: peer, Time: network}, {Kind: wait.CauseNetpoll, Peer: peer, Time: 30 * time.Microsecond},
+		}},
+	}
+}
+
+// written is a select until the library has written the request.
+func written(peer string) wait.Wait {
+	w := answered(peer, 0)
+	w.Explanation.Causes = []wait.Cause{{Kind: wait.CauseRunning, Time: w.Blocked}}
+	return w
+}
+
 // overTCP says of a wait what the socket knew.
 func overTCP(w wait.Wait, rtt time.Duration, retransmits uint32) wait.Wait {
 	w.HasTCP, w.MinRTT, w.Retransmits = true, uint32(rtt/time.Microsecond), retransmits
@@ -103,6 +121,18 @@ func TestSlowPeer(t *testing.T) {
 			s.wait(40, read("/run/a", cacheStack, ms))
 			s.wait(40, read("/run/b", cacheStack, 50*ms))
 		}, []string{"slow_peer: /run/b answers in 50.0 ms (p50); /run/a in 1.0 ms."}},
+		{"read by a library for the program", func(s *session) {
+			s.wait(40, answered("users:80", ms))
+			s.wait(40, overTCP(read("prices:80", libraryStack, 50*ms), 300*time.Microsecond, 0))
+			s.wait(40, answered("prices:80", 50*ms))
+			s.wait(80, written("prices:80"))
+		}, []string{"slow_peer: prices:80 answers in 50.0 ms (p50); users:80 in 1.0 ms. The wire is fine (min RTT 0.3 ms, 0 retransmits)."}},
+		{"asked by another goroutine of the program", func(s *session) {
+			s.wait(40, answered("users:80", ms))
+			w := answered("prices:80", 50*ms)
+			w.Explanation.Causes[0].Own = "/src/shop/prices.go:7"
+			s.wait(40, w)
+		}, nil},
 		{"many siblings", func(s *session) {
 			for i := range 6 {
 				s.wait(40, read(fmt.Sprintf("n%d:1", i), cacheStack, ms))

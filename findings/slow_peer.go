@@ -31,6 +31,9 @@ const (
 // line of a library is shared by all its users, so for those only peers on the
 // same port are compared, and only if the others are alike.
 //
+// Where a library's goroutine read the answer, as net/http's does, who is asked is
+// told by the wait of the program's code that it ended.
+//
 // It looks at the time until the kernel had the answer, without the time in
 // which no reply was pending: what the program or its CPU adds is not the
 // peer's. The wire is judged by the minimum round trip: the smoothed one
@@ -47,9 +50,14 @@ type peerStats struct {
 	peer     string
 	library  bool // the line is not of the program itself
 	answers  report.Distribution
-	rtt      time.Duration // the minimum round trip; 0 until there is one
-	resent   uint64
+	wire     wire
 	answered time.Duration // sum of answers
+}
+
+// wire is what TCP knows of the way to a peer.
+type wire struct {
+	rtt    time.Duration // the minimum round trip; 0 until there is one
+	resent uint64
 }
 
 func newSlowPeer(empty report.Distribution) *slowPeer {
@@ -58,7 +66,16 @@ func newSlowPeer(empty report.Distribution) *slowPeer {
 
 // Wait implements [wait.Sink].
 func (s *slowPeer) Wait(w *wait.Wait) error {
-	if w.Kind != wait.KindWait || w.Role != wait.RoleDialed || w.Op != wait.OpRead || w.StartedBefore || w.Peer == "" {
+	if w.Kind != wait.KindWait || w.StartedBefore {
+		return nil
+	}
+	if peer, answer := answeredByLibrary(w); peer != "" {
+		if stats := s.stats(peer, w.Stack); stats != nil {
+			stats.add(answer)
+		}
+		return nil
+	}
+	if w.Role != wait.RoleDialed || w.Op != wait.OpRead || w.Peer == "" {
 		return nil
 	}
 	switch {
@@ -70,30 +87,42 @@ func (s *slowPeer) Wait(w *wait.Wait) error {
 	case w.Idle > 0 && w.Idle >= w.Network:
 		return nil // no reply was pending
 	}
-	stats := s.stats(w)
+	stats := s.stats(w.Peer, w.Stack)
 	if stats == nil {
 		return nil
 	}
-	answer := w.Network - w.Idle
-	stats.answers.Add(answer, 1)
-	stats.answered += answer
+	stats.add(w.Network - w.Idle)
 	if w.HasTCP {
-		stats.meet(time.Duration(w.MinRTT) * time.Microsecond)
-		stats.resent += uint64(w.Retransmits)
+		stats.wire.meet(wire{time.Duration(w.MinRTT) * time.Microsecond, uint64(w.Retransmits)})
 	}
 	return nil
 }
 
-// stats finds those of the wait's peer and line; nil if there are too many.
-func (s *slowPeer) stats(w *wait.Wait) *peerStats {
-	key := peerLine{peer: w.Peer}
-	if w.Stack != nil {
-		key.line = w.Stack.Line
+// answeredByLibrary is whose answer a wait of the program's code for a library's
+// goroutine was for, and how long that took: most of the wait. The peer is empty for
+// other waits.
+func answeredByLibrary(w *wait.Wait) (peer string, answer time.Duration) {
+	if w.Op != "" || w.Explanation == nil || isLibrary(w.Stack) {
+		return "", 0
+	}
+	for _, c := range w.Explanation.Causes {
+		if c.Kind == wait.CauseNetwork && c.Own == "" && c.Time > w.Total/2 {
+			return c.Peer, c.Time
+		}
+	}
+	return "", 0
+}
+
+// stats finds those of a peer that is asked at a stack; nil if there are too many.
+func (s *slowPeer) stats(peer string, stack *wait.Stack) *peerStats {
+	key := peerLine{peer: peer}
+	if stack != nil {
+		key.line = stack.Line
 	}
 	if stats, ok := s.peers[key]; ok {
 		return stats
 	}
-	return s.add(key, isLibrary(w.Stack))
+	return s.add(key, isLibrary(stack))
 }
 
 // add adds a peer, unless there are too many.
@@ -120,18 +149,24 @@ func (s *slowPeer) merge(other detector) {
 	}
 }
 
+// add counts an answer.
+func (p *peerStats) add(answer time.Duration) {
+	p.answers.Add(answer, 1)
+	p.answered += answer
+}
+
 func (p *peerStats) merge(other *peerStats) {
 	p.answers.Merge(&other.answers)
-	p.meet(other.rtt)
-	p.resent += other.resent
+	p.wire.meet(other.wire)
 	p.answered += other.answered
 }
 
-// meet takes note of a round trip; 0 is none.
-func (p *peerStats) meet(rtt time.Duration) {
-	if p.rtt == 0 || rtt > 0 && rtt < p.rtt {
-		p.rtt = rtt
+// meet takes note of what else is known.
+func (w *wire) meet(other wire) {
+	if w.rtt == 0 || other.rtt > 0 && other.rtt < w.rtt {
+		w.rtt = other.rtt
 	}
+	w.resent += other.resent
 }
 
 // Event implements [wait.Sink].
@@ -176,10 +211,22 @@ func (s *slowPeer) notEnough() string {
 	return fmt.Sprintf("no two peers that are asked the same have %d answers each", slowMinWaits)
 }
 
+// wires is what is known of the wire to each peer, whoever read.
+func (s *slowPeer) wires() map[string]wire {
+	wires := make(map[string]wire)
+	for key, stats := range s.peers {
+		known := wires[key.peer]
+		known.meet(stats.wire)
+		wires[key.peer] = known
+	}
+	return wires
+}
+
 // peer is one that is compared.
 type peer struct {
 	*peerStats
 	median time.Duration // of its answers
+	wire   wire
 }
 
 // peerGroup is peers that are asked the same.
@@ -193,11 +240,16 @@ type peerGroup struct {
 func (s *slowPeer) groups() []peerGroup {
 	byLine, byPort := map[string][]peer{}, map[string][]peer{}
 	scratch := s.empty
+	wires := s.wires()
 	for key, stats := range s.peers {
 		if stats.answers.Count() < slowMinWaits {
 			continue
 		}
-		p := peer{stats, median(&stats.answers, &scratch)}
+		wire := stats.wire
+		if wire.rtt == 0 {
+			wire = wires[key.peer] // its connections were read by a library
+		}
+		p := peer{stats, median(&stats.answers, &scratch), wire}
 		if p.library {
 			port := portOf(p.peer) + " " + key.line
 			byPort[port] = append(byPort[port], p)
@@ -251,16 +303,16 @@ func (p *peer) finding(siblings []peer, usual time.Duration) report.Finding {
 			"lost_ns": float64(p.answered) - float64(usual)*float64(p.answers.Count()),
 		},
 	}
-	if p.rtt == 0 {
+	if p.wire.rtt == 0 {
 		return f
 	}
-	f.Numbers["min_rtt_ns"], f.Numbers["retransmits"] = float64(p.rtt), float64(p.resent)
+	f.Numbers["min_rtt_ns"], f.Numbers["retransmits"] = float64(p.wire.rtt), float64(p.wire.resent)
 	verdict := "The wire is fine"
-	if float64(p.rtt) > wireShare*float64(p.median) || p.resent*wireResentPer > p.answers.Count() {
+	if float64(p.wire.rtt) > wireShare*float64(p.median) || p.wire.resent*wireResentPer > p.answers.Count() {
 		verdict = "The wire is part of it"
 	}
 	f.Sentences = append(f.Sentences, fmt.Sprintf("%s (min RTT %s, %s retransmits).",
-		verdict, report.FormatDuration(p.rtt), report.FormatCount(p.resent)))
+		verdict, report.FormatDuration(p.wire.rtt), report.FormatCount(p.wire.resent)))
 	return f
 }
 
