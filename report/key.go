@@ -29,6 +29,7 @@ const (
 	KeyOwn       Key = "own"
 	KeyEntry     Key = "entry"
 	KeyVia       Key = "via"
+	KeyCause     Key = "cause"
 )
 
 // scope is of which columns something is known.

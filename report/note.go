@@ -17,6 +17,7 @@ var further = map[wait.EventKind]string{
 	wait.EventIncomplete: "for other reasons",
 	wait.EventMode:       "further changes of mode",
 	wait.EventTarget:     "further processes that joined or left",
+	wait.EventHandoffs:   "for other reasons",
 }
 
 // Note is something that a recording says about itself, added up.
@@ -58,6 +59,9 @@ func noteOf(e *wait.Event, recording int) (note, bool) {
 	case wait.EventMode, wait.EventTarget:
 		n.process = e.Process
 		return n, true
+	case wait.EventHandoffs:
+		change, ok := e.Detail.(*wait.HandoffChange)
+		return n, ok && !change.Recorded
 	}
 	return note{}, false
 }

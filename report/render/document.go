@@ -190,11 +190,15 @@ func nameOf(s *report.Table, texts []string) string {
 	}
 	text := texts[key]
 	switch {
+	case text == "":
+		return "no " + strings.ToLower(s.By[key].Header)
 	case s.By[key].Name == report.KeyLine:
 		return path.Base(text)
 	case s.By[key].Name == report.KeyStack:
 		return report.ShortFunc(text[strings.LastIndexByte(text, ';')+1:])
-	case s.By[key].Numeric && text != "":
+	case s.By[key].Name == report.KeyOwn:
+		return chain(text)
+	case s.By[key].Numeric:
 		return strings.ToLower(s.By[key].Header) + " " + text
 	}
 	return cellText(s, key, text)
@@ -215,6 +219,16 @@ func cellText(s *report.Table, key int, text string) string {
 		return "(no " + strings.ToLower(s.By[key].Header) + ")"
 	case s.By[key].Name == report.KeyFunc || s.By[key].Name == report.KeyStart || s.By[key].Name == report.KeyEntry || s.By[key].Name == report.KeyVia:
 		return report.ShortFunc(text)
+	case s.By[key].Name == report.KeyCause:
+		return shortCause(text)
+	}
+	return text
+}
+
+// shortCause is the name of a cause, its line without folders.
+func shortCause(text string) string {
+	if kind, line, ok := strings.Cut(text, " at "); ok {
+		return kind + " at " + report.ShortLine("", line)
 	}
 	return text
 }

@@ -40,7 +40,10 @@ func missing(r *report.Report, s *report.Table) []string {
 		lines = append(lines, fmt.Sprintf("Not known: idle of %s, which count as awaited (%s)", counted(s.Idle.Unknown, "wait"),
 			why(r, "no probe saw since when a reply was pending", wait.PartIdle, wait.PartIdleOther)))
 	}
-	if line := ownerless(s); line != "" {
+	if line := ownerless(r, s); line != "" {
+		lines = append(lines, line)
+	}
+	if line := handoffless(r); line != "" {
 		lines = append(lines, line)
 	}
 	return append(lines, unseenEnds(r)...)
@@ -51,7 +54,7 @@ var columnNames = map[wait.Part]string{wait.PartBlocked: "others"}
 
 // ownerless says what it means that waits have no entry where they are grouped by
 // it.
-func ownerless(s *report.Table) string {
+func ownerless(r *report.Report, s *report.Table) string {
 	key := slices.IndexFunc(s.By, func(k report.KeyInfo) bool { return k.Name == report.KeyEntry })
 	if key < 0 {
 		return ""
@@ -65,8 +68,29 @@ func ownerless(s *report.Table) string {
 	if waits == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: %s in goroutines of libraries, with no function of the program's own on the stack. "+
-		"Whom they served is seen in mode all", cellText(s, key, ""), counted(waits, "wait"))
+	line := fmt.Sprintf("%s: %s in goroutines of libraries, with no function of the program's own on the stack",
+		cellText(s, key, ""), counted(waits, "wait"))
+	if !slices.ContainsFunc(r.Targets, wasIn(wait.ModeIO)) {
+		return line
+	}
+	return line + ". Whom they served is seen in mode all"
+}
+
+// handoffless says that it was not always seen for whom libraries waited.
+func handoffless(r *report.Report) string {
+	paused := func(n report.Note) bool { return n.Kind == wait.EventHandoffs }
+	if !slices.ContainsFunc(r.Events.Notes, paused) {
+		return ""
+	}
+	return "Not always seen: for which line of the program a library waited, as that would cost too much in mode io. " +
+		"Such waits have the library's line; --mode all sees each"
+}
+
+// wasIn tells whether a target was recorded in a mode at some time, or may have been.
+func wasIn(mode wait.Mode) func(report.Target) bool {
+	return func(t report.Target) bool {
+		return len(t.Modes) == 0 || slices.ContainsFunc(t.Modes, func(s report.ModeSpan) bool { return s.Mode == mode })
+	}
 }
 
 // unseenEnds says that waits are missing altogether, if they are.
@@ -129,9 +153,13 @@ func reasonsFor(r *report.Report, parts ...wait.Part) []string {
 	return reasons
 }
 
-// atMost joins the first texts of a list and counts those that it leaves out.
+// atMost joins the first texts of a list and counts those that it leaves out, whose
+// name is given in the plural.
 func atMost(most int, texts []string, separator, rest string) string {
 	if more := len(texts) - most; more > 0 {
+		if more == 1 {
+			rest = strings.TrimSuffix(rest, "s")
+		}
 		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("%d %s", more, rest))
 	}
 	return strings.Join(texts, separator)

@@ -337,6 +337,25 @@ func onlyOpen() *recording {
 	return r
 }
 
+// worker computes what another goroutine waits for.
+func worker() *recording {
+	r := newRecording(wait.ModeAll)
+	w := blocked("chan receive", cacheStack, 20*ms, ms)
+	w.Goid, w.WakerGoid, w.WakerLine = 7, 8, "/src/shop/pool/worker.go:44"
+	r.add(10, w)
+	return r
+}
+
+// handoffsPaused is mode io of a program in which it was too expensive to see at all
+// times for whom libraries waited.
+func handoffsPaused() *recording {
+	r := newRecording(wait.ModeIO)
+	r.add(40, read("prices:80", libraryStack("net/http.(*persistConn).readLoop", "/go/src/net/http/transport.go:2218"), 20*ms, 0, 0))
+	r.event(wait.EventHandoffs, time.Second, 3*time.Second, 1, "")
+	r.events[len(r.events)-1].Detail = new(wait.HandoffChange)
+	return r
+}
+
 // lossy lost waits, changed its mode and was cut off.
 func lossy() *recording {
 	r := checkout()

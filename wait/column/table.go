@@ -130,6 +130,11 @@ func appendPeer(b []byte, w *wait.Wait) []byte {
 			return x.Thing.Append(b)
 		}
 	}
+	return appendSocket(b, w)
+}
+
+// appendSocket names whom the wait's own descriptor is connected to, or its kind.
+func appendSocket(b []byte, w *wait.Wait) []byte {
 	switch {
 	case w.Role == wait.RoleAccepted || w.Role == wait.RoleListening:
 		return wait.AppendClients(b, w.Local)
@@ -151,21 +156,28 @@ func forWhom(w *wait.Wait) string {
 // an explained wait, else the longest of its own parts without what was idle.
 func appendCause(b []byte, w *wait.Wait) []byte {
 	var longest wait.Cause
-	consider := func(c wait.Cause) {
-		if c.Time > longest.Time {
+	consider := func(c wait.Cause) (longer bool) {
+		if longer = c.Time > longest.Time; longer {
 			longest = c
 		}
+		return longer
 	}
 	consider(wait.Cause{Kind: wait.CauseNetwork, Peer: w.Peer, Time: w.Network - max(w.Idle, 0)})
 	consider(wait.Cause{Kind: wait.CauseNetpoll, Peer: w.Peer, Time: w.Netpoll})
 	consider(wait.Cause{Kind: wait.CauseSched, Time: w.Sched})
+	socket := longest.Peer != ""
 	if w.Explanation != nil {
 		for _, c := range w.Explanation.Causes {
-			consider(c)
+			if consider(c) {
+				socket = false
+			}
 		}
 	}
-	if longest.Kind == "" {
+	switch {
+	case longest.Kind == "":
 		return b
+	case socket:
+		return appendSocket(append(append(b, longest.Kind...), " of "...), w)
 	}
 	return append(b, longest.String()...)
 }
