@@ -96,8 +96,8 @@ func newRoot() *cobra.Command {
 		Short: "Show what a Go program's goroutines wait for, and whose time it is",
 		Long: `netpolltrace traces the Go netpoller of a running program, without changing or
 restarting it, and says for each wait who waited, on which socket, from which
-line, how long, and whose time it was: the network's, the netpoller's or the Go
-scheduler's.
+line, how long, and whose time it was: the network's, the netpoller's, the Go
+scheduler's or another goroutine's (mode all).
 
 With a PID or the name of a program it records ten seconds and prints a report.`,
 		Example: `  netpolltrace demo

@@ -48,6 +48,11 @@ newest recording in this folder; - is standard input.
 
 Keys for --by:
 ` + wordList(report.KeyNames()) + `
+Of these, peer is what was waited for; line, func and own are the program's own code
+on the stack, entry the first function of it; via is the library function that
+waited; for is request, main or background; start and creator are what started the
+goroutine; cause is the largest cause of each wait, and waker the line that ended it,
+which mode all sees.
 Orders for --sort, the largest first:
 ` + wordList(report.OrderNames()) + `
 --filter takes conditions such as total > 2ms && peer == "db:5432". One on a time
