@@ -3,6 +3,7 @@ package process
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/netpolltrace/netpolltrace/gobinary"
 )
@@ -94,7 +95,27 @@ func (p *Process) Goroutines(b *gobinary.Binary) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.snapshot()
+	s, err := r.snapshot()
+	if err != nil {
+		return nil, p.unlessEnded(err)
+	}
+	return s, nil
+}
+
+// endTime is how long a program that ends may take for it on a busy machine.
+const endTime = 100 * time.Millisecond
+
+// unlessEnded is the error of reading a program, or that it has ended: one that is
+// ending loses its threads one by one, which looks like a layout that is not known.
+func (p *Process) unlessEnded(err error) error {
+	select {
+	case <-p.Exited():
+	case <-time.After(endTime):
+	}
+	if ended := p.Running(); ended != nil {
+		return fmt.Errorf("reading the goroutines: %w", ended)
+	}
+	return err
 }
 
 func (r *reader) snapshot() (*Snapshot, error) {

@@ -271,6 +271,21 @@ func TestExitIsSeen(t *testing.T) {
 	}
 }
 
+// What is read of a program while it ends can be wrong: its end is the error then.
+func TestErrorOfReadingOneThatEnds(t *testing.T) {
+	wrong := errors.New("the layout is not known")
+	running := startOther(t, self(t), "wait")
+	p := openProcess(t, running.Process.Pid)
+	if err := p.unlessEnded(wrong); err != wrong {
+		t.Errorf("while it runs: %v, want %v", err, wrong)
+	}
+	running.stdin.Close()
+	<-p.Exited()
+	if err := p.unlessEnded(wrong); !errors.Is(err, ErrExited) {
+		t.Errorf("after its end: %v, want ErrExited", err)
+	}
+}
+
 func TestExecIsSeen(t *testing.T) {
 	running := startOther(t, self(t), "exec")
 	p := openProcess(t, running.Process.Pid)
