@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -161,6 +162,19 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
+// A row's key has each name once: waker and waker_line are one key.
+func TestKeysOnce(t *testing.T) {
+	for list, twice := range map[string]string{"peer,line,peer": "peer", "waker,waker_line": "waker_line"} {
+		want := fmt.Sprintf("key %q is given twice: give it once", twice)
+		if _, err := report.ParseKeys(list); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", list, err, want)
+		}
+	}
+	if _, err := report.ParseSnapshotKeys("reason,reason"); err == nil {
+		t.Error("the keys of a snapshot are taken twice")
+	}
+}
+
 // An empty key is no column without a key.
 func TestNoKey(t *testing.T) {
 	if keys, err := report.ParseKeys(""); err == nil {
@@ -264,6 +278,18 @@ func TestSamplesWeigh(t *testing.T) {
 	n := build(t, by(report.KeyPeer), w).Table.Rows[0].All
 	if n.Waits != 40 || n.Timeouts != 40 || n.Total != 120*ms || n.Network != 80*ms || n.P50 != 3*ms {
 		t.Errorf("got %+v", n)
+	}
+}
+
+// Of the waits that people are shown those are told that began before the recording,
+// not those that nobody awaited.
+func TestStartedBeforeAndIdle(t *testing.T) {
+	awaited, idle := read(ms, 0, 0), read(time.Hour, 0, 0)
+	idle.Idle = idle.Total
+	awaited.StartedBefore, idle.StartedBefore = true, true
+	row := build(t, by(report.KeyPeer), awaited, idle, idle).Table.Totals
+	if row.StartedBefore != 3 || row.All.StartedBefore != 3 || row.Shown.StartedBefore != 1 {
+		t.Errorf("%d waits, %d finished, %d shown", row.StartedBefore, row.All.StartedBefore, row.Shown.StartedBefore)
 	}
 }
 

@@ -64,15 +64,21 @@ func keyNamed(name Key) (column.Column, error) {
 	return column.Column{}, fmt.Errorf("unknown key %q%s; for all keys see netpolltrace report --help", name, nearest.Question(string(name), KeyNames()))
 }
 
-// ParseKeys reads a list of keys as --by takes it: peer,line.
+// ParseKeys reads a list of keys as --by takes it: peer,line. Each may be given
+// once, since rows name their keys.
 func ParseKeys(list string) ([]Key, error) {
 	var keys []Key
+	var columns []string
 	for name := range strings.SplitSeq(list, ",") {
 		key := Key(strings.TrimSpace(name))
-		if _, err := keyNamed(key); err != nil {
+		c, err := keyNamed(key)
+		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, key)
+		if slices.Contains(columns, c.Name) {
+			return nil, fmt.Errorf("key %q is given twice: give it once", key)
+		}
+		keys, columns = append(keys, key), append(columns, c.Name)
 	}
 	return keys, nil
 }
@@ -86,6 +92,9 @@ func ParseSnapshotKeys(list string) ([]Key, error) {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("goroutines that wait now cannot be grouped by %q; keys: %s", name, strings.Join(known, ", "))
+		}
+		if slices.Contains(keys, Key(name)) {
+			return nil, fmt.Errorf("key %q is given twice: give it once", name)
 		}
 		keys = append(keys, Key(name))
 	}

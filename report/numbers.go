@@ -11,6 +11,9 @@ import (
 type Numbers struct {
 	Waits    uint64 // finished; a sample counts with its weight
 	Timeouts uint64 // of Waits: ended by a deadline
+	// StartedBefore counts those of Waits that began before the recording: their
+	// times are lower bounds.
+	StartedBefore uint64
 
 	// Network + Netpoll + Blocked + Sched + Unsplit = Total, where one that
 	// was not measured counts as nothing.
@@ -44,6 +47,7 @@ func (n Numbers) plus(other Numbers) Numbers {
 	sum := nothing()
 	sum.Waits = n.Waits + other.Waits
 	sum.Timeouts = n.Timeouts + other.Timeouts
+	sum.StartedBefore = n.StartedBefore + other.StartedBefore
 	sum.Total = n.Total + other.Total
 	sum.Network = plus(n.Network, other.Network)
 	sum.Netpoll = plus(n.Netpoll, other.Netpoll)

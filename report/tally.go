@@ -83,6 +83,7 @@ func (p parts) entirelyIdle(idle time.Duration) bool {
 type tally struct {
 	waits    uint64
 	timeouts uint64
+	inexact  uint64 // began before the recording: not in the distributions
 	total    time.Duration
 	sum      [partCount]time.Duration
 	measured [partCount]uint64 // waits that have the part
@@ -124,6 +125,8 @@ func (t *tally) add(p *parts, count uint64, timeout, exact bool) {
 	t.miss(p, count)
 	if exact {
 		t.distribute(p, count)
+	} else {
+		t.inexact += count
 	}
 }
 
@@ -187,6 +190,7 @@ func sumOf(all []*tally) *tally {
 func (t *tally) merge(other *tally) {
 	t.waits += other.waits
 	t.timeouts += other.timeouts
+	t.inexact += other.inexact
 	t.total += other.total
 	t.unsplit += other.unsplit
 	for i := range partCount {
@@ -240,7 +244,8 @@ func numbersOf(scratch *Distribution, all ...*tally) Numbers {
 // sums are the numbers of the tally without its percentiles.
 func (t *tally) sums() Numbers {
 	n := nothing()
-	n.Waits, n.Timeouts, n.Total, n.Unsplit = t.waits, t.timeouts, t.total, t.unsplit
+	n.Waits, n.Timeouts, n.StartedBefore = t.waits, t.timeouts, t.inexact
+	n.Total, n.Unsplit = t.total, t.unsplit
 	for i, sum := range [...]*time.Duration{&n.Network, &n.Netpoll, &n.Blocked, &n.Sched} {
 		if t.measured[i] > 0 {
 			*sum = t.sum[i]

@@ -126,7 +126,7 @@ func footer(r *report.Report, grids []grid) []string {
 // after is what is said under a table.
 func after(r *report.Report, s *report.Table) []string {
 	lines := missing(r, s)
-	if n := s.Totals.StartedBefore; n > 0 {
+	if n := s.Totals.Shown.StartedBefore; n > 0 {
 		of := "their times are lower bounds"
 		if n == 1 {
 			of = "its time is a lower bound"
