@@ -54,13 +54,28 @@ func (s *starters) note(w *wait.Wait) {
 	}
 }
 
+// runsTests are the functions of package testing that run tests, fuzz tests and
+// benchmarks in goroutines, and those that start these.
+var runsTests = map[string]bool{
+	"testing.tRunner":          true,
+	"testing.(*T).Run":         true,
+	"testing.fRunner":          true,
+	"testing.runFuzzTests":     true,
+	"testing.runFuzzing":       true,
+	"testing.(*F).Fuzz.func1":  true,
+	"testing.(*B).run1":        true,
+	"testing.(*B).launch":      true,
+	"testing.(*B).doBench":     true,
+	"testing.(*B).RunParallel": true,
+}
+
 // role is the position that a goroutine has of itself.
 func (s *starters) role(w *wait.Wait) position {
-	switch {
-	case w.Goid == mainGoroutine, strings.HasPrefix(w.StartFunc, "testing.tRunner"):
+	outer := startedIn(w.StartFunc)
+	if w.Goid == mainGoroutine || runsTests[w.StartFunc] || runsTests[outer] {
 		return position{whom: wait.ForMain}
 	}
-	if outer := startedIn(w.StartFunc); outer != "" {
+	if outer != "" {
 		if accepting, _ := s.accepting.Get(outer); accepting {
 			return position{whom: wait.ForRequest}
 		}

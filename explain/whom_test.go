@@ -77,6 +77,18 @@ func TestWhoIsKeptWaiting(t *testing.T) {
 		"a test": {[]*wait.Wait{
 			with(network(7, 0, ms, 0, 0, "db:5432"), startedWith("testing.tRunner")),
 		}, "main"},
+		"a test by the compiler's wrapper": {[]*wait.Wait{
+			with(network(7, 0, ms, 0, 0, "db:5432"), startedWith("testing.(*T).Run.gowrap1")),
+		}, "main"},
+		"a test by the wrapper of older compilers": {[]*wait.Wait{
+			with(network(7, 0, ms, 0, 0, "db:5432"), startedWith("testing.(*T).Run·dwrap·21")),
+		}, "main"},
+		"a benchmark": {[]*wait.Wait{
+			with(network(7, 0, ms, 0, 0, "db:5432"), startedWith("testing.(*B).run1.func1")),
+		}, "main"},
+		"what a test starts": {[]*wait.Wait{
+			with(network(7, 0, ms, 0, 0, "db:5432"), startedWith("tb.TestServe.func1")),
+		}, "background"},
 		"it ended a wait of main": {[]*wait.Wait{
 			blocked(1, 0, ms, 11), network(11, 6*ms, ms, 0, 0, "db:5432"),
 		}, "main"},
