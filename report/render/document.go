@@ -95,7 +95,7 @@ func remarks(r *report.Report) []string {
 				changes = append(changes, changeLine(r, &n))
 			}
 		case wait.EventIncomplete:
-			incomplete = append(incomplete, "incomplete: "+counted(n.Count, "wait")+" "+n.Text)
+			incomplete = append(incomplete, "incomplete: "+report.FormatCount(n.Count)+" "+n.Text)
 		}
 	}
 	if more > 0 {

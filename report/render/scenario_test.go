@@ -362,7 +362,7 @@ func lossy() *recording {
 	r.cut = true
 	r.event(wait.EventLost, time.Second, none, 1000, "ring buffer full")
 	r.event(wait.EventLost, 2*time.Second, none, 234, "no slot for the goroutine")
-	r.event(wait.EventIncomplete, 2*time.Second, none, 40, "without their stack")
+	r.event(wait.EventIncomplete, 2*time.Second, none, 40, "waits without their stack")
 	r.event(wait.EventMode, 2500*ms, none, 0, "mode light, since io cost 7.1 % of the target's CPU")
 	r.event(wait.EventTarget, 12*time.Second, none, 0, "the target was killed by signal 9")
 	return r
