@@ -19,19 +19,28 @@ import (
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
-// By how much an explanation may differ from what follows from the execution trace,
-// as shares of the blocked time.
-const (
-	causeTolerance   = 0.02 // of each cause
-	runningTolerance = 0.03 // of what ran, and of what had no processor
-	mostUnknown      = 0.03
+// tolerance is by how much an explanation may differ from what follows from the
+// execution trace, as shares of the blocked time, and the waits of a call, with the
+// time that it had no processor between them, from what the program measured around
+// it. What the call ran itself is no wait, but the program's clock has it.
+type tolerance struct {
+	cause      float64 // of each cause
+	running    float64 // of what ran, and of what had no processor
+	clockBelow float64
+}
+
+// near is how much that is here. While other programs use the processors, the system
+// interrupts threads that run a call, which is no wait of a goroutine, and threads
+// between our stamp and the trace's, by which all who wait for that goroutine differ.
+var (
+	near       = tolerance{cause: 0.02, running: 0.03, clockBelow: 0.05}
+	nearAmidst = tolerance{cause: 0.05, running: 0.08, clockBelow: 0.25}
 )
 
-// By how much the waits of a call, with the time that it had no processor between
-// them, may differ from what the program measured around it, as shares: what the call
-// ran itself is no wait, but it is measured.
 const (
-	clockBelow = 0.05
+	mostUnknown = 0.03
+	// clockAbove is by how much the waits of a call may be longer than the program's
+	// clock says, as a share.
 	clockAbove = 0.01
 )
 
@@ -70,9 +79,8 @@ var scenarios = []struct {
 }
 
 // Causes of blocked waits are held against those that follow from the states of all
-// goroutines in the program's own execution trace, and against its own clocks. Where
-// the system interrupts the program between our stamp and the trace's, all who wait
-// for that goroutine differ, so that a scenario is recorded again.
+// goroutines in the program's own execution trace, and against its own clocks. A
+// scenario that differs is recorded again.
 func TestCausesAreTrue(t *testing.T) {
 	path := build(t, "libraries/causes")
 	binary, err := gobinary.Open(path)
@@ -82,22 +90,24 @@ func TestCausesAreTrue(t *testing.T) {
 	code := wait.NewCode(binary.Modules(), nil)
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
+			quiet := false
 			for attempt := 1; ; attempt++ {
 				x := explained(t, path, s.name)
 				check(t, x.checkWakers())
 				check(t, x.checkChains())
-				faults := []error{x.checkCauses(code), x.checkKind(s.calls, s.kind)}
-				for _, c := range s.calls {
-					faults = append(faults, x.checkCall(c))
+				check(t, x.checkKind(s.calls, s.kind))
+				err := x.checkTimes(code, s.calls, near)
+				quiet = quiet || x.others <= othersAtMost
+				if err != nil && attempt == attempts && !quiet {
+					err = x.checkTimes(code, s.calls, nearAmidst)
 				}
-				err := errors.Join(faults...)
 				switch {
 				case err == nil:
 					return
 				case attempt == attempts:
 					t.Fatal(err)
 				}
-				t.Logf("recorded again: %v", err)
+				t.Logf("recorded again, while others used %.0f %% of the processors: %v", 100*x.others, err)
 			}
 		})
 	}
@@ -105,6 +115,7 @@ func TestCausesAreTrue(t *testing.T) {
 
 // explanation is a scenario that was recorded and explained.
 type explanation struct {
+	others     float64 // the share of the processors' time that other programs used
 	activities *truth.Activities
 	told       testprogram.Result // the program's own clocks
 	addrs      testprogram.Result // of its peers
@@ -132,7 +143,7 @@ func explained(t *testing.T, path, scenario string) *explanation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &explanation{activities: activities, told: told, addrs: program.Ready}
+	x := &explanation{others: r.others, activities: activities, told: told, addrs: program.Ready}
 	pairs := make(map[waitID]truth.Pair)
 	for _, pair := range compare(t, r, file, truth.ProgramReasons()).Pairs {
 		if w := &pair.Ours; !pair.Trace.Squeezed && w.Stack != nil && w.Stack.Own != "" {
@@ -197,7 +208,7 @@ func (x *explanation) checkWakers() error {
 type sums map[string]time.Duration
 
 // checkCauses compares the sums of the causes, those of the network by line.
-func (x *explanation) checkCauses(code *wait.Code) error {
+func (x *explanation) checkCauses(code *wait.Code, within tolerance) error {
 	ours, traced := make(sums), make(sums)
 	var blocked, unknown time.Duration
 	for i := range x.waits {
@@ -228,19 +239,19 @@ func (x *explanation) checkCauses(code *wait.Code) error {
 	if float64(unknown) > mostUnknown*float64(blocked) {
 		faults = append(faults, fmt.Errorf("%v of %v is unknown", unknown, blocked))
 	}
-	return errors.Join(append(faults, ours.compare(traced, blocked)...)...)
+	return errors.Join(append(faults, ours.compare(traced, blocked, within)...)...)
 }
 
 // compare returns the sums that differ too much for so much blocked time.
-func (s sums) compare(traced sums, blocked time.Duration) (faults []error) {
+func (s sums) compare(traced sums, blocked time.Duration, within tolerance) (faults []error) {
 	both := maps.Clone(traced)
 	maps.Copy(both, s)
 	for name := range both {
-		tolerance := causeTolerance
+		share := within.cause
 		if name == string(truth.DoingRunning) || name == string(truth.DoingRunnable) {
-			tolerance = runningTolerance
+			share = within.running
 		}
-		if difference := s[name] - traced[name]; float64(difference.Abs()) > tolerance*float64(blocked) {
+		if difference := s[name] - traced[name]; float64(difference.Abs()) > share*float64(blocked) {
 			faults = append(faults, fmt.Errorf("%s: %v of %v blocked, the trace has %v", name, s[name], blocked, traced[name]))
 		}
 	}
@@ -330,8 +341,17 @@ func (x *explanation) checkKind(calls []call, want wait.ThingKind) error {
 	return nil
 }
 
+// checkTimes compares causes with the trace, and calls with the program's clocks.
+func (x *explanation) checkTimes(code *wait.Code, calls []call, within tolerance) error {
+	faults := []error{x.checkCauses(code, within)}
+	for _, c := range calls {
+		faults = append(faults, x.checkCall(c, within))
+	}
+	return errors.Join(faults...)
+}
+
 // checkCall compares the waits of a call with the clock around it.
-func (x *explanation) checkCall(c call) error {
+func (x *explanation) checkCall(c call, within tolerance) error {
 	told, err := strconv.Atoi(x.told[c.key()])
 	if err != nil {
 		return fmt.Errorf("the program says of %s: %q", c.key(), x.told[c.key()])
@@ -343,7 +363,7 @@ func (x *explanation) checkCall(c call) error {
 		}
 	}
 	clock := time.Duration(told)
-	if share := float64(sum-clock) / float64(clock); share < -clockBelow || share > clockAbove {
+	if share := float64(sum-clock) / float64(clock); share < -within.clockBelow || share > clockAbove {
 		return fmt.Errorf("%s waited %v for %s, by the program's clock %v (%.1f %%)", c.function, sum, c.peer, clock, 100*share)
 	}
 	return nil

@@ -168,17 +168,27 @@ func (m *matcher) goroutine(traced []timed[Wait], recorded []timed[wait.Wait]) {
 	}
 }
 
-// inOrder matches waits without times of their own. If one side has more, it is
-// not known which of them the other lacks: the last are taken for these.
+// inOrder matches waits without times of their own. If one side has more, those of
+// them are left out whose reasons do not agree, and the last.
 func (m *matcher) inOrder(traced []timed[Wait], recorded []timed[wait.Wait]) {
-	both := min(len(traced), len(recorded))
-	for i := range both {
-		m.pair(traced[i], recorded[i])
+	for len(traced) > 0 && len(recorded) > 0 {
+		agree := sameReason(traced[0].wait, recorded[0].wait)
+		switch {
+		case !agree && len(recorded) > len(traced):
+			m.extra(recorded[0])
+			recorded = recorded[1:]
+		case !agree && len(traced) > len(recorded):
+			m.missing(traced[0])
+			traced = traced[1:]
+		default:
+			m.pair(traced[0], recorded[0])
+			traced, recorded = traced[1:], recorded[1:]
+		}
 	}
-	for _, t := range traced[both:] {
+	for _, t := range traced {
 		m.missing(t)
 	}
-	for _, r := range recorded[both:] {
+	for _, r := range recorded {
 		m.extra(r)
 	}
 }

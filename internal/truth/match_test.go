@@ -154,6 +154,20 @@ func squeeze(t *Trace, first, last int) {
 	}
 }
 
+// A wait that the trace lacks, since it was over when the trace began, must not move
+// the others.
+func TestWaitsInOrderAreMatchedByReason(t *testing.T) {
+	traced := pingPong(10)
+	ours := recorded(traced)
+	before := ours[0]
+	before.Reason = "chan receive"
+	squeeze(traced, 0, 5)
+	r := Match(traced, append([]wait.Wait{before}, ours...), Options{Reasons: ProgramReasons(), Tolerance: tolerance, WallClock: wallClock})
+	if len(r.Pairs) != len(ours) || len(r.WrongReason) != 0 {
+		t.Errorf("want %d pairs of one reason, got\n%v", len(ours), r)
+	}
+}
+
 func TestWaitsWithoutTimesOfTheirOwnAreMatchedInOrder(t *testing.T) {
 	const n = 1000
 	for _, c := range []struct {

@@ -46,7 +46,7 @@ func newResult(t *Trace, o Options) *Result {
 
 func (r *Result) addPair(p Pair) {
 	r.Pairs = append(r.Pairs, p)
-	if traceReasons[p.Ours.Reason] != p.Trace.Reason {
+	if !sameReason(&p.Trace, &p.Ours) {
 		r.WrongReason = append(r.WrongReason, p)
 	}
 	t := p.Trace
@@ -184,3 +184,6 @@ func placeOfOurs(stack *wait.Stack) string {
 	}
 	return stack.Func
 }
+
+// sameReason tells whether the runtime's reason of a wait of ours is the trace's.
+func sameReason(t *Wait, ours *wait.Wait) bool { return traceReasons[ours.Reason] == t.Reason }
