@@ -39,7 +39,7 @@ func TestMetadataStaysBelowTheLimitOfReaders(t *testing.T) {
 		text := strings.Repeat(c, 2*maxMetaText/len(c))
 		meta := &wait.Meta{Host: text, Kernel: text, Arch: text, Tool: text, Unmeasured: longReasons(text)}
 		target := longTarget(c)
-		for range 10 * maxMetaTargets {
+		for range 2 * maxMetaTargets {
 			meta.Targets = append(meta.Targets, *target)
 			meta.Probes = append(meta.Probes, text)
 		}
