@@ -156,7 +156,8 @@ func count(parts map[string]*tally, what string, part time.Duration) {
 
 // checkDelays: each delay that the program made lies in its part. It cannot be
 // shorter than the program made it, but for the time until the goroutine
-// parked.
+// parked. How long nobody polls is up to the runtime, whose sysmon polls each 10 ms:
+// on an emulated machine most replies may come just before that, but not all.
 func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees readinessSeen) {
 	t.Helper()
 	network := func(w *wait.Wait) time.Duration { return w.Network }
@@ -171,7 +172,7 @@ func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees readinessSeen)
 	}{
 		{"main.askNetwork", "network", network, 4 * time.Millisecond, sees != seesNothing},
 		{"main.askNetpoll", "network", network, otherDelay * 4 / 5, sees != seesNothing},
-		{"main.askNetpoll", "netpoll", netpoll, time.Millisecond, sees != seesNothing},
+		{"main.askNetpoll", "netpoll", netpoll, 0, sees != seesNothing},
 		{"main.askQueue", "sched", sched, 8 * time.Millisecond, true},
 		{"main.askSched", "blocked", blocked, otherDelay * 4 / 5, true},
 		{"main.askSched", "sched", sched, 4 * time.Millisecond, true},
@@ -190,6 +191,12 @@ func checkDelays(t *testing.T, r *recording, mode wait.Mode, sees readinessSeen)
 		if !c.measured && got != wait.Unmeasured {
 			t.Errorf("median %s of %s is %v although nothing shows it", c.part, c.function, got)
 		}
+	}
+	late := func(w wait.Wait) bool {
+		return w.Stack != nil && w.Stack.Func == "main.askNetpoll" && w.Netpoll >= time.Millisecond
+	}
+	if sees != seesNothing && !slices.ContainsFunc(r.Waits, late) {
+		t.Error("no wait of main.askNetpoll was for the netpoller")
 	}
 }
 
