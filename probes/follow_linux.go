@@ -108,17 +108,38 @@ func (r *Recorder) join(pid int) {
 	r.joining.Add(1)
 	r.joins.Go(func() {
 		defer r.joining.Add(-1)
-		if err := r.addChild(pid); err != nil && !passing(pid, err) {
+		if err := r.addYoung(pid); err != nil && !passing(pid, err) {
 			r.refuse(pid, err)
 		}
 	})
 }
 
-// addChild records a child; one at a time, since each that waits for its turn
-// would hold descriptors.
+// A program that has just begun may not have set up its runtime yet: it is looked at
+// again so often.
+const (
+	youngTries = 10
+	youngPause = 50 * time.Millisecond
+)
+
+// addYoung records a child that has just begun its program.
+func (r *Recorder) addYoung(pid int) error {
+	for try := 1; ; try++ {
+		err := r.addChild(pid)
+		if err == nil || try == youngTries || passing(pid, err) || r.hasEnded() {
+			return err
+		}
+		time.Sleep(youngPause)
+	}
+}
+
+// addChild records a child, if that was not done since it began an earlier program;
+// one at a time, since each that waits for its turn would hold descriptors.
 func (r *Recorder) addChild(pid int) error {
 	r.turn.Lock()
 	defer r.turn.Unlock()
+	if r.find(pid) != nil {
+		return nil
+	}
 	p, err := process.Open(pid)
 	if err != nil {
 		return err

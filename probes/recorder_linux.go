@@ -218,6 +218,13 @@ func (r *Recorder) end() {
 	r.joins.Wait()
 }
 
+// hasEnded tells whether nothing can be added any longer.
+func (r *Recorder) hasEnded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
 // monotonicNow is the clock of bpf_ktime_get_ns.
 func monotonicNow() int64 {
 	var t unix.Timespec
