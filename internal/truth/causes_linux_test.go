@@ -94,12 +94,11 @@ func TestCausesAreTrue(t *testing.T) {
 			for attempt := 1; ; attempt++ {
 				x := explained(t, path, s.name)
 				check(t, x.checkWakers())
-				check(t, x.checkChains())
 				check(t, x.checkKind(s.calls, s.kind))
-				err := x.checkTimes(code, s.calls, near)
+				err := errors.Join(x.checkChains(), x.checkTimes(code, s.calls, near))
 				quiet = quiet || x.others <= othersAtMost
 				if err != nil && attempt == attempts && !quiet {
-					err = x.checkTimes(code, s.calls, nearAmidst)
+					err = errors.Join(x.checkChains(), x.checkTimes(code, s.calls, nearAmidst))
 				}
 				switch {
 				case err == nil:
