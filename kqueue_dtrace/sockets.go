@@ -56,7 +56,7 @@ func (s *sockets) happened(what string, fd int32, words [4]uint64) {
 	}
 	switch what {
 	case socketMade:
-		s.byFD[fd] = &socket{Descriptor: wait.Descriptor{FD: fd, Proto: s.proto(words[0], words[1])}, tracked: true}
+		s.byFD[fd] = &socket{Descriptor: wait.Descriptor{FD: fd, Proto: wait.SocketProto(s.system, uint32(words[0]), uint32(words[1]))}, tracked: true}
 	case socketConnects:
 		d := s.get(fd)
 		d.Role, d.Connecting = wait.RoleDialed, d.Proto != wait.ProtoUDP && d.Proto != wait.ProtoUnixgram
@@ -92,32 +92,6 @@ func (s *sockets) received(fd int32) {
 	}
 }
 
-// Families of sockets; that of IPv6 is another number on each system. See
-// sys/socket.h.
-const (
-	familyUnix = 1
-	familyInet = 2
-)
-
-var familyInet6 = map[string]uint64{"linux": 10, "freebsd": 28, "darwin": 30}
-
-// proto is what a socket of a family and a type is.
-func (s *sockets) proto(family, kind uint64) string {
-	const stream, datagram, kinds = 1, 2, 0xf // SOCK_STREAM, SOCK_DGRAM; flags come above
-	inet := family == familyInet || family == familyInet6[s.system]
-	switch kind &= kinds; {
-	case inet && kind == stream:
-		return wait.ProtoTCP
-	case inet && kind == datagram:
-		return wait.ProtoUDP
-	case family == familyUnix && kind == datagram:
-		return wait.ProtoUnixgram
-	case family == familyUnix:
-		return wait.ProtoUnix
-	}
-	return wait.ProtoSocket
-}
-
 // address reads the start of a sockaddr; that of a unix socket is longer than
 // what was recorded, and is none.
 func (s *sockets) address(words [4]uint64) netip.AddrPort {
@@ -125,16 +99,6 @@ func (s *sockets) address(words [4]uint64) netip.AddrPort {
 	for _, w := range words {
 		b = binary.LittleEndian.AppendUint64(b, w)
 	}
-	family := uint64(b[1]) // after the length, on systems of BSD's descent
-	if s.system == "linux" {
-		family = uint64(b[0])
-	}
-	port := binary.BigEndian.Uint16(b[2:])
-	switch family {
-	case familyInet:
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), port)
-	case familyInet6[s.system]:
-		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), port)
-	}
-	return netip.AddrPort{}
+	address, _ := wait.SocketAddress(s.system, b)
+	return address
 }

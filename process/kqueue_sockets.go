@@ -14,9 +14,9 @@ import (
 // layout is where a socket's description is in what a system returns, in bytes.
 // All numbers are in the byte order of amd64 and arm64.
 type layout struct {
-	size         int // of the description, at least
-	family, kind int // int32: the address family, and SOCK_STREAM or SOCK_DGRAM
-	inet6        uint32
+	system       string // GOOS
+	size         int    // of the description, at least
+	family, kind int    // int32: the address family, and SOCK_STREAM or SOCK_DGRAM
 	// addresses reads the local address and the peer's.
 	addresses func(b []byte, d *wait.Descriptor)
 	// listens tells whether the socket accepts connections.
@@ -26,7 +26,7 @@ type layout struct {
 // darwinSocket is struct socket_fdinfo.
 // https://github.com/apple-oss-distributions/xnu/blob/main/bsd/sys/proc_info.h
 var darwinSocket = layout{
-	size: 792, kind: 176, family: 184, inet6: familyInet6Darwin,
+	system: "darwin", size: 792, kind: 176, family: 184,
 	addresses: darwinAddresses,
 	listens: func(b []byte, _ *wait.Descriptor) bool {
 		const acceptsConnections = 0x2 // SO_ACCEPTCONN in soi_options
@@ -37,10 +37,10 @@ var darwinSocket = layout{
 // freebsdSocket is struct kinfo_file, whose end varies.
 // https://github.com/freebsd/freebsd-src/blob/main/sys/sys/user.h
 var freebsdSocket = layout{
-	size: 304, family: 36, kind: 40, inet6: familyInet6FreeBSD,
+	system: "freebsd", size: 304, family: 36, kind: 40,
 	addresses: func(b []byte, d *wait.Descriptor) {
-		d.Local, d.LocalName = sockaddr(b[48:176])
-		d.Peer, d.PeerName = sockaddr(b[176:304])
+		d.Local, d.LocalName = wait.SocketAddress("freebsd", b[48:176])
+		d.Peer, d.PeerName = wait.SocketAddress("freebsd", b[176:304])
 	},
 	// That a socket listens is not said. A stream that has an address and no peer
 	// does, or was only just made.
@@ -50,33 +50,14 @@ var freebsdSocket = layout{
 	},
 }
 
-// Families and types of sockets.
-const (
-	familyUnix         = 1
-	familyInet         = 2
-	familyInet6FreeBSD = 28
-	familyInet6Darwin  = 30
-	kindStream         = 1
-	kindDatagram       = 2
-)
-
 // socket reads the description of one socket; ok is false where it is too short.
 func (l *layout) socket(fd int32, b []byte) (d wait.Descriptor, ok bool) {
 	d = wait.Descriptor{FD: fd, Proto: wait.ProtoSocket}
 	if len(b) < l.size {
 		return d, false
 	}
-	family, kind := binary.LittleEndian.Uint32(b[l.family:]), binary.LittleEndian.Uint32(b[l.kind:])
-	switch {
-	case family == familyUnix && kind == kindDatagram:
-		d.Proto = wait.ProtoUnixgram
-	case family == familyUnix:
-		d.Proto = wait.ProtoUnix
-	case (family == familyInet || family == l.inet6) && kind == kindStream:
-		d.Proto = wait.ProtoTCP
-	case (family == familyInet || family == l.inet6) && kind == kindDatagram:
-		d.Proto = wait.ProtoUDP
-	default:
+	d.Proto = wait.SocketProto(l.system, binary.LittleEndian.Uint32(b[l.family:]), binary.LittleEndian.Uint32(b[l.kind:]))
+	if d.Proto == wait.ProtoSocket {
 		return d, true
 	}
 	l.addresses(b, &d)
@@ -101,8 +82,8 @@ func darwinAddresses(b []byte, d *wait.Descriptor) {
 		unixSize       = 106         // of a sockaddr_un
 	)
 	if d.Proto == wait.ProtoUnix || d.Proto == wait.ProtoUnixgram {
-		_, d.LocalName = sockaddr(b[unixLocal : unixLocal+unixSize])
-		_, d.PeerName = sockaddr(b[unixPeer : unixPeer+unixSize])
+		_, d.LocalName = wait.SocketAddress("darwin", b[unixLocal:unixLocal+unixSize])
+		_, d.PeerName = wait.SocketAddress("darwin", b[unixPeer:unixPeer+unixSize])
 		return
 	}
 	address := func(at, portAt int) netip.AddrPort {
@@ -114,23 +95,6 @@ func darwinAddresses(b []byte, d *wait.Descriptor) {
 		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[at:at+16])), port)
 	}
 	d.Local, d.Peer = address(local, localPort), address(foreign, foreignPort)
-}
-
-// sockaddr reads a sockaddr of BSD's descent: its length, its family, and what
-// that has. A unix address is returned by its path.
-func sockaddr(b []byte) (netip.AddrPort, string) {
-	size, family := int(b[0]), uint32(b[1])
-	port := binary.BigEndian.Uint16(b[2:])
-	switch {
-	case size > len(b):
-	case family == familyInet && size >= 8:
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), port), ""
-	case (family == familyInet6FreeBSD || family == familyInet6Darwin) && size >= 24:
-		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), port), ""
-	case family == familyUnix && size > 2 && b[2] != 0:
-		return netip.AddrPort{}, wait.UnixName(b[2:size])
-	}
-	return netip.AddrPort{}, ""
 }
 
 // kinfoFiles reads what FreeBSD's sysctl kern.proc.filedesc returns: a struct

@@ -12,6 +12,16 @@ import (
 // The structures of the two systems, field by field as their headers have them:
 // the Go compiler lays them out as theirs do.
 
+// Families and types of sockets.
+const (
+	familyUnix         = 1
+	familyInet         = 2
+	familyInet6FreeBSD = 28
+	familyInet6Darwin  = 30
+	kindStream         = 1
+	kindDatagram       = 2
+)
+
 // sockaddrStorage is struct sockaddr_storage of both.
 type sockaddrStorage [128]byte
 
