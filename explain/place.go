@@ -154,7 +154,7 @@ func (f finder) lookUp(stack *wait.Stack) where {
 		return where{}
 	}
 	first, firstUse, user := len(places), len(uses), -1
-	functions := strings.Split(stack.Funcs, separator)
+	functions := wait.Unfold(stack.Funcs)
 	for at, function := range functions {
 		function = plain(function)
 		if i, ok := f[function]; ok {
@@ -180,13 +180,10 @@ func (f finder) lookUp(stack *wait.Stack) where {
 	return w
 }
 
-// separator stands between the frames of a stack.
-const separator = ";"
-
 // caller is the innermost of the program's own code among the outer functions of a
 // stack. Where there is none, it is the line that tells most of it.
 func caller(stack *wait.Stack, outer []string) spot {
-	own, lines := strings.Split(stack.Own, separator), strings.Split(stack.Lines, separator)
+	own, lines := wait.Unfold(stack.Own), wait.Unfold(stack.Lines)
 	for i := min(len(outer), len(lines)) - 1; i >= 0; i-- {
 		if slices.Contains(own, outer[i]) {
 			return spot{lines[i], outer[i]}

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/internal/recent"
@@ -71,7 +70,7 @@ var runsTests = map[string]bool{
 
 // role is the position that a goroutine has of itself.
 func (s *starters) role(w *wait.Wait) position {
-	outer := startedIn(w.StartFunc)
+	outer := wait.StartedIn(w.StartFunc)
 	if w.Goid == mainGoroutine || runsTests[w.StartFunc] || runsTests[outer] {
 		return position{whom: wait.ForMain}
 	}
@@ -81,24 +80,6 @@ func (s *starters) role(w *wait.Wait) position {
 		}
 	}
 	return position{}
-}
-
-// startedIn is the function whose go statement started a goroutine, as far as the
-// name of the function that it was started with tells: the compiler names
-// closures and the wrappers of calls with arguments after it. Else it is empty.
-func startedIn(function string) string {
-	if outer, _, ok := strings.Cut(function, "·dwrap·"); ok {
-		return outer // until Go 1.20
-	}
-	dot := strings.LastIndexByte(function, '.')
-	if dot < 0 {
-		return ""
-	}
-	switch strings.TrimRight(function[dot+1:], "0123456789") {
-	case "func", "gowrap", "":
-		return function[:dot]
-	}
-	return ""
 }
 
 // place finds out where a goroutine stands by one of its waits.

@@ -1,8 +1,6 @@
 package recording
 
 import (
-	"strings"
-
 	"github.com/netpolltrace/netpolltrace/wait"
 )
 
@@ -79,7 +77,7 @@ func same(known, s *wait.Stack) bool {
 // funcOf is the function of the innermost frame that is at the stack's Line;
 // empty if there is none.
 func funcOf(s *wait.Stack) string {
-	funcs, lines := strings.Split(s.Funcs, ";"), strings.Split(s.Lines, ";")
+	funcs, lines := wait.Unfold(s.Funcs), wait.Unfold(s.Lines)
 	if len(funcs) != len(lines) {
 		return ""
 	}

@@ -126,7 +126,7 @@ func ownHint(sums *tableSums, groups []group, targets []Target) string {
 // outermost is the path of the outermost function that is not the standard
 // library's, cut to what names its owner: github.com/acme.
 func outermost(s *wait.Stack, code *wait.Code) string {
-	for function := range strings.SplitSeq(s.Funcs, ";") {
+	for _, function := range wait.Unfold(s.Funcs) {
 		if pkg := wait.PackagePath(function); pkg != "main" && code.Owner(wait.Frame{Func: function}) != wait.OwnerStandard {
 			return ownerOf(pkg)
 		}

@@ -105,13 +105,19 @@ type tableSums struct {
 
 // group finds the sums of a group by its number.
 func (s *tableSums) group(n int) *groupSums {
-	if n >= len(s.groups) {
-		s.groups = append(s.groups, make([]*groupSums, n+1-len(s.groups))...)
+	return numbered(&s.groups, n)
+}
+
+// numbered is the n-th of a list, which grows as far as that, and is made if it was
+// not asked for before.
+func numbered[T any](list *[]*T, n int) *T {
+	if n >= len(*list) {
+		*list = append(*list, make([]*T, n+1-len(*list))...)
 	}
-	if s.groups[n] == nil {
-		s.groups[n] = &groupSums{}
+	if (*list)[n] == nil {
+		(*list)[n] = new(T)
 	}
-	return s.groups[n]
+	return (*list)[n]
 }
 
 // add adds a wait of the group with that number.

@@ -20,13 +20,7 @@ type window struct {
 
 // of finds the events of a recording by its number.
 func (w *window) of(recording int) *events {
-	if recording >= len(w.events) {
-		w.events = append(w.events, make([]*events, recording+1-len(w.events))...)
-	}
-	if w.events[recording] == nil {
-		w.events[recording] = &events{}
-	}
-	return w.events[recording]
+	return numbered(&w.events, recording)
 }
 
 // sumOfWindows returns a window of what is in all of them, which stay as they

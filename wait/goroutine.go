@@ -2,6 +2,24 @@ package wait
 
 import "strings"
 
+// StartedIn is the function whose go statement started a goroutine, as far as the
+// name of the function that it was started with tells: the compiler names closures
+// and the wrappers of calls with arguments after it. Else it is empty.
+func StartedIn(function string) string {
+	if outer, _, ok := strings.Cut(function, oldGoWrapper); ok {
+		return outer
+	}
+	dot := strings.LastIndexByte(function, '.')
+	if dot < 0 {
+		return ""
+	}
+	switch strings.TrimRight(function[dot:], "0123456789") {
+	case closure, goWrapper, ".":
+		return function[:dot]
+	}
+	return ""
+}
+
 // SystemGoroutine tells whether a goroutine is one that the runtime started for
 // its own use, such as an idle worker of the garbage collector, so that nobody
 // waits for it to go on. start is the function that it was started with, reason

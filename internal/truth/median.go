@@ -2,7 +2,6 @@ package truth
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/wait"
@@ -14,7 +13,7 @@ func Median(waits []wait.Wait, function string, part func(*wait.Wait) time.Durat
 	var values []time.Duration
 	for i := range waits {
 		w := &waits[i]
-		if w.Kind != wait.KindWait || w.Stack == nil || !slices.Contains(strings.Split(w.Stack.Funcs, ";"), function) {
+		if w.Kind != wait.KindWait || w.Stack == nil || !slices.Contains(wait.Unfold(w.Stack.Funcs), function) {
 			continue
 		}
 		if value := part(w); value != wait.Unmeasured {

@@ -261,7 +261,7 @@ func longText(key report.Key, text string, stack *wait.Stack) []string {
 
 // chain names functions, root first: main.handle > main.fetch.
 func chain(functions string) string {
-	names := strings.Split(functions, ";")
+	names := wait.Unfold(functions)
 	for i, name := range names {
 		names[i] = report.ShortFunc(name)
 	}
@@ -270,7 +270,7 @@ func chain(functions string) string {
 
 // frames is the frames of a stack that say something, the innermost first.
 func frames(stack *wait.Stack) []string {
-	functions, lines := strings.Split(stack.Funcs, ";"), strings.Split(stack.Lines, ";")
+	functions, lines := wait.Unfold(stack.Funcs), wait.Unfold(stack.Lines)
 	var list []string
 	for i := innermost(functions); i >= 0; i-- {
 		if len(list) == maxFrames {

@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/netpolltrace/netpolltrace/report"
@@ -74,7 +73,7 @@ func callersText(row *report.Row) string {
 	chains := make([][]string, len(row.Callers))
 	for i, caller := range row.Callers {
 		all += caller.Time
-		chains[i] = strings.Split(caller.Of, ";")
+		chains[i] = wait.Unfold(caller.Of)
 	}
 	shared := sharedEnd(chains)
 	times := make(map[string]time.Duration)

@@ -120,7 +120,7 @@ const maxCallers = 2
 // callers names the own functions that called the one that waited, outermost
 // first: main.handle > .
 func callers(w *wait.Wait) string {
-	own := strings.Split(w.Stack.Own, ";")
+	own := wait.Unfold(w.Stack.Own)
 	own = own[:len(own)-1] // the last is that of the line
 	var text strings.Builder
 	for _, function := range own[max(0, len(own)-maxCallers):] {
