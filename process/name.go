@@ -4,8 +4,30 @@ package process
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 )
+
+// ByName finds the processes with a name: the base name of their executable; on
+// Linux also that of the command as it was called (argv[0]), or the kernel's name
+// of it (comm, 15 bytes at most). It leaves out the caller itself. Finding none is
+// an error.
+func ByName(name string) ([]int, error) {
+	pids, err := running()
+	if err != nil {
+		return nil, fmt.Errorf("listing the processes: %w", err)
+	}
+	self := os.Getpid()
+	pids = slices.DeleteFunc(pids, func(pid int) bool {
+		return pid == self || !isCalled(pid, name)
+	})
+	if len(pids) == 0 {
+		return nil, fmt.Errorf("no process is called %q here: give its PID (`pgrep -fl %s` searches full command lines)", name, name)
+	}
+	slices.Sort(pids)
+	return pids, nil
+}
 
 // OpenName opens the only process with a name; see [ByName]. It is an error
 // that lists the PIDs if there are several.

@@ -2,32 +2,13 @@ package process
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 )
 
-// ByName finds the processes with a name: the base name of their executable,
-// or of the command as it was called (argv[0]), or the kernel's name of it
-// (comm, 15 bytes at most). It leaves out the caller itself. Finding none is
-// an error.
-func ByName(name string) ([]int, error) {
-	pids, err := numberedEntries("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("listing the processes: %w", err)
-	}
-	self := os.Getpid()
-	pids = slices.DeleteFunc(pids, func(pid int) bool {
-		return pid == self || !isCalled(pid, name)
-	})
-	if len(pids) == 0 {
-		return nil, fmt.Errorf("no process is called %q here: give its PID (`pgrep -fl %s` searches full command lines)", name, name)
-	}
-	slices.Sort(pids)
-	return pids, nil
-}
+// running are the PIDs of the processes.
+func running() ([]int, error) { return numberedEntries("/proc") }
 
 // Args is the process's command line, as the process has it now.
 func (p *Process) Args() ([]string, error) {

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,37 +89,5 @@ func runPlugged(t *testing.T) (*Process, *gobinary.Binary) {
 			t.Fatalf("building testdata/plugged: %v\n%s", err, out)
 		}
 	}
-	cmd := exec.Command(program, hung)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the program was harmed: %v", err)
-		}
-	})
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("the program said %q: %v", line, err)
-	}
-	p, err := Open(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	b, err := gobinary.Open(p.ExePath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	return p, b
+	return watch(t, exec.Command(program, hung))
 }

@@ -5,9 +5,7 @@ package process
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -28,23 +26,10 @@ func Open(pid int) (*Process, error) {
 	return &Process{PID: pid, Name: filepath.Base(exe), Exe: exe}, nil
 }
 
-// ByName finds the processes whose executable has this base name, but for the
-// caller. Finding none is an error.
-func ByName(name string) ([]int, error) {
-	pids, err := running()
-	if err != nil {
-		return nil, fmt.Errorf("listing the processes: %w", err)
-	}
-	self := os.Getpid()
-	pids = slices.DeleteFunc(pids, func(pid int) bool {
-		p, err := Open(pid)
-		return pid == self || err != nil || p.Name != name
-	})
-	if len(pids) == 0 {
-		return nil, fmt.Errorf("no process is called %q here: give its PID (`pgrep -fl %s` searches full command lines)", name, name)
-	}
-	slices.Sort(pids)
-	return pids, nil
+// isCalled tells whether the executable of a process has this base name.
+func isCalled(pid int, name string) bool {
+	p, err := Open(pid)
+	return err == nil && p.Name == name
 }
 
 // Args is the process's command line, as the process has it now.

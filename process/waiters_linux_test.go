@@ -60,6 +60,22 @@ func runWaiters(t testing.TB, path string, args ...string) (*Process, *gobinary.
 // that it writes to a file.
 func followWaiters(t testing.TB, cmd *exec.Cmd, file string) (*Process, *gobinary.Binary, view) {
 	t.Helper()
+	p, b := watch(t, cmd)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v view
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return p, b, v
+}
+
+// watch runs a program until the end of the test, when its standard input is closed,
+// and opens it once it has said that it is ready. It must not be harmed.
+func watch(t testing.TB, cmd *exec.Cmd) (*Process, *gobinary.Binary) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -82,14 +98,6 @@ func followWaiters(t testing.TB, cmd *exec.Cmd, file string) (*Process, *gobinar
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("the program said %q: %v", line, err)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v view
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatal(err)
-	}
 	p, err := Open(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +108,7 @@ func followWaiters(t testing.TB, cmd *exec.Cmd, file string) (*Process, *gobinar
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	return p, b, v
+	return p, b
 }
 
 // dumped is a goroutine in a dump of runtime.Stack.

@@ -25,6 +25,22 @@ func recordArgument(c *cobra.Command, args []string) error {
 	return recordWord(c, args[0])
 }
 
+// complete has the command record take flags, and what follows them as a command
+// to run.
+func (f *recordFlags) complete(c *cobra.Command) {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return recordProcesses(c.Context(), f, f.shows())
+		case c.ArgsLenAtDash() != 0:
+			return notACommand(args[0])
+		}
+		return recordCommand(c, f, args)
+	}
+	c.Flags().SetInterspersed(false)
+	f.add(c.Flags())
+}
+
 // recordCommand records a command from its first instruction to its end, and
 // ends as it did.
 func recordCommand(c *cobra.Command, flags *recordFlags, args []string) error {

@@ -63,18 +63,8 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 		Example: `  netpolltrace record -p 4171 -d 30s
   netpolltrace record --name checkout-api -o waits.json
   netpolltrace record -- ./checkout-api --port 8080`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				if c.ArgsLenAtDash() != 0 {
-					return notACommand(args[0])
-				}
-				return recordCommand(c, flags, args)
-			}
-			return recordProcess(c.Context(), flags, flags.shows())
-		},
 	}
-	c.Flags().SetInterspersed(false)
-	flags.add(c.Flags())
+	flags.complete(c)
 	return c
 }
 
@@ -82,11 +72,11 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
 func recordWord(c *cobra.Command, word string) error {
 	flags := newRecordFlags()
 	flags.target.word(word)
-	return recordProcess(c.Context(), flags, true)
+	return recordProcesses(c.Context(), flags, true)
 }
 
-// recordProcess records the one process that the flags name.
-func recordProcess(ctx context.Context, flags *recordFlags, show bool) error {
+// recordProcesses records the one process that the flags name.
+func recordProcesses(ctx context.Context, flags *recordFlags, show bool) error {
 	open, err := flags.target.opener()
 	if err != nil {
 		return err

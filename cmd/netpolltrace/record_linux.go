@@ -91,18 +91,8 @@ recorded, 126 that it could not be run, 127 that it was not found.`,
   netpolltrace record -- ./checkout-api --port 8080
   netpolltrace record --children -- make serve
   go test -exec 'netpolltrace record --' ./...`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				if c.ArgsLenAtDash() != 0 {
-					return notACommand(args[0])
-				}
-				return recordCommand(c, flags, args)
-			}
-			return recordProcesses(c.Context(), flags, flags.shows())
-		},
 	}
-	c.Flags().SetInterspersed(false)
-	flags.add(c.Flags())
+	flags.complete(c)
 	return c
 }
 
